@@ -1,0 +1,48 @@
+/**
+ * Every NATS subject and stream name of Lanes, built from parsed ids only, so that no input can add a token or a wildcard.
+ */
+import type { LaneId } from './ids.ts';
+
+/** The partitions that one installation may have; fixed when its streams are made. */
+export const MAX_PARTITIONS = 256;
+
+/**
+ * The partition of a lane: FNV-1a (32 bit) over the id's ASCII bytes, modulo the number of partitions.
+ * It is part of the stored format: a change of it would lose every lane.
+ */
+export function partitionOf(lane: LaneId, partitions: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < lane.length; i++) {
+    hash ^= lane.charCodeAt(i);
+    hash = Math.imul(hash, 0x01000193);
+  }
+  return (hash >>> 0) % partitions;
+}
+
+export const laneSubject = (partition: number, lane: LaneId): string => `chat.lane.${partition}.${lane}`;
+export const liveSubject = (partition: number, lane: LaneId): string => `chat.live.${partition}.${lane}`;
+export const snapshotSubject = (partition: number, lane: LaneId): string => `chat.snapshot.${partition}.${lane}`;
+/** Part `part` (from 1) of a snapshot too large for one message; the head at `snapshotSubject` names how many there are. */
+export const snapshotPartSubject = (partition: number, lane: LaneId, part: number): string =>
+  `chat.snapshot.${partition}.${lane}.${part}`;
+
+/** What a partition's stream stores, and what the server republishes it as once it is stored. */
+export const laneSubjects = (partition: number): string => `chat.lane.${partition}.*`;
+export const liveSubjects = (partition: number): string => `chat.live.${partition}.*`;
+export const allLiveSubjects = 'chat.live.>';
+export const allSnapshotSubjects = 'chat.snapshot.>';
+
+/** `chat.lane.<p>.*` → `chat.live.<p>.<lane>`, in the server's mapping syntax. */
+export const republishTarget = (partition: number): string => `chat.live.${partition}.{{wildcard(1)}}`;
+
+export const laneStream = (partition: number): string => `LANES_${partition}`;
+export const SNAPSHOT_STREAM = 'LANE_SNAPSHOTS';
+/** Where the installation's fixed facts are kept (the number of partitions). */
+export const INSTALLATION_BUCKET = 'LANES_INSTALLATION';
+
+/** The lane of a `chat.lane.<p>.<lane>`, `chat.live.…` or `chat.snapshot.…` subject. */
+export const laneOfSubject = (subject: string): LaneId => {
+  const from = subject.indexOf('.', subject.indexOf('.', 5) + 1) + 1;
+  const to = subject.indexOf('.', from);
+  return (to < 0 ? subject.slice(from) : subject.slice(from, to)) as LaneId;
+};
