@@ -1,0 +1,208 @@
+/**
+ * The folded states of lanes in this process: a cache, bounded by weight, that is never trusted to be new.
+ */
+import { type LaneId, type Revision, revisionOf } from '../../schema/ids.ts';
+import { emptyLane, evolve, type Lane, weightOf } from '../lane/lane.ts';
+import { laneOfSnapshot, snapshotOf } from '../lane/snapshot.ts';
+import type { Logger } from '../logger.ts';
+import type { Journal, StoredRecord } from './journal.ts';
+
+/** A lane's state after its record `revision`; revision 0 and no recordId where the lane has no record. */
+export interface Loaded {
+  readonly lane: Lane;
+  readonly revision: Revision;
+  readonly recordId: string;
+}
+
+/** The lane has a record that this version cannot read: folding on would guess. It accepts nothing until that is settled. */
+export class PoisonedLane extends Error {
+  override readonly name = 'PoisonedLane';
+}
+
+/** A snapshot is written when this many events came since the last: what a cold start folds at the most. */
+const SNAPSHOT_EVENTS = 1_000;
+const SNAPSHOT_WRITES_AT_ONCE = 2;
+const READ_PAGE = 1_000;
+/** A replica that lags behind the leader is asked again this often before the read counts as failed. */
+const LAGGING_READS = 50;
+
+interface Entry {
+  readonly loaded: Loaded;
+  readonly weight: number;
+  /** The seq of the newest snapshot that this process read or wrote. */
+  snapshotSeq: number;
+}
+
+export class Lanes {
+  readonly #journal: Journal;
+  readonly #log: Logger;
+  readonly #maxWeight: number;
+  #weight = 0;
+  /** In order of use, the longest unused first. */
+  readonly #cache = new Map<LaneId, Entry>();
+  readonly #loading = new Map<LaneId, Promise<Loaded>>();
+  readonly #checking = new Map<LaneId, { running: Promise<Loaded>; next: Promise<Loaded> | undefined }>();
+  #snapshotWrites = 0;
+
+  constructor(journal: Journal, options: { maxWeight: number; log: Logger }) {
+    this.#journal = journal;
+    this.#maxWeight = options.maxWeight;
+    this.#log = options.log;
+  }
+
+  /** What is cached, which may be old. */
+  peek(id: LaneId): Loaded | undefined {
+    return this.#cache.get(id)?.loaded;
+  }
+
+  /** The state, perhaps old: good enough to decide on, since an append says if it was. Throws JournalUnavailable, PoisonedLane. */
+  load(id: LaneId): Loaded | Promise<Loaded> {
+    const entry = this.#cache.get(id);
+    if (entry) {
+      this.#cache.delete(id);
+      this.#cache.set(id, entry);
+      return entry.loaded;
+    }
+    const loading = this.#loading.get(id) ?? this.#read(id).finally(() => this.#loading.delete(id));
+    this.#loading.set(id, loading);
+    return loading;
+  }
+
+  /**
+   * The state at least as new as the lane was at the call. Calls of one moment share one read.
+   * Throws JournalUnavailable, PoisonedLane.
+   */
+  fresh(id: LaneId): Promise<Loaded> {
+    const checking = this.#checking.get(id);
+    if (!checking) return this.#startCheck(id);
+    // The read under way may have been answered before this call: only one that begins now will do.
+    checking.next ??= checking.running.then(
+      () => this.#startCheck(id),
+      () => this.#startCheck(id),
+    );
+    return checking.next;
+  }
+
+  /** Applies the records that directly follow what is cached, and leaves out all others. */
+  advance(records: readonly StoredRecord[]): Loaded | undefined {
+    const id = records[0]?.lane;
+    const cached = id && this.peek(id);
+    if (!cached) return undefined;
+    let loaded = cached;
+    for (const record of records) {
+      if (record.revision <= loaded.revision) continue;
+      if (record.record?.events[0]?.seq !== loaded.lane.seq + 1) break;
+      loaded = fold(loaded, record);
+    }
+    if (loaded !== cached) this.#keep(loaded);
+    return loaded;
+  }
+
+  /** `advance` for the writer of the record, who also sees to it that the lane's snapshot does not grow old. */
+  stored(record: StoredRecord): void {
+    this.advance([record]);
+    const entry = this.#cache.get(record.lane);
+    if (entry && entry.loaded.lane.seq - entry.snapshotSeq >= SNAPSHOT_EVENTS) this.#writeSnapshot(entry);
+  }
+
+  /** Forgets a lane, so that its state is read again. */
+  forget(id: LaneId): void {
+    const entry = this.#cache.get(id);
+    if (!entry) return;
+    this.#cache.delete(id);
+    this.#weight -= entry.weight;
+  }
+
+  #startCheck(id: LaneId): Promise<Loaded> {
+    const running = this.#check(id).finally(() => {
+      const now = this.#checking.get(id);
+      if (now?.running === running && !now.next) this.#checking.delete(id);
+    });
+    this.#checking.set(id, { running, next: undefined });
+    return running;
+  }
+
+  async #check(id: LaneId): Promise<Loaded> {
+    const last = await this.#journal.last(id);
+    const end = last?.revision ?? revisionOf(0);
+    const cached = this.peek(id);
+    // A lane that is shorter than we knew it, or has another record there, was restored: start over.
+    if (cached && (cached.revision > end || (cached.revision === end && cached.recordId !== (last?.record?.id ?? ''))))
+      this.forget(id);
+    if (last) this.advance([last]);
+    let loaded = await this.load(id);
+    for (let reads = 0; loaded.revision < end; reads++) {
+      if (reads > LAGGING_READS) throw new PoisonedLane(`lane ${id}: its records do not follow each other`);
+      loaded = await this.#readOn(loaded);
+    }
+    return loaded;
+  }
+
+  async #read(id: LaneId): Promise<Loaded> {
+    const snapshot = await this.#journal.readSnapshot(id);
+    let loaded: Loaded = { lane: emptyLane(id), revision: revisionOf(0), recordId: '' };
+    if (snapshot) {
+      const { records } = await this.#journal.read(id, snapshot.revision, { limit: 1 });
+      const head = records[0];
+      // A snapshot ahead of its lane, or of another lane that stood in its place, is no snapshot.
+      if (head?.revision === snapshot.revision && head.record?.id === snapshot.recordId)
+        loaded = { lane: laneOfSnapshot(snapshot.state), revision: snapshot.revision, recordId: snapshot.recordId };
+    }
+    const snapshotSeq = loaded.lane.seq;
+    loaded = await this.#readOn(loaded, snapshotSeq);
+    const entry = this.#cache.get(id);
+    if (entry && entry.loaded.lane.seq - entry.snapshotSeq >= SNAPSHOT_EVENTS) this.#writeSnapshot(entry);
+    return loaded;
+  }
+
+  /** Folds what the lane has after `loaded`. */
+  async #readOn(loaded: Loaded, snapshotSeq?: number): Promise<Loaded> {
+    let now = loaded;
+    for (;;) {
+      const { records, complete } = await this.#journal.read(now.lane.id, revisionOf(now.revision + 1), {
+        limit: READ_PAGE,
+      });
+      for (const record of records) now = fold(now, record);
+      if (!complete) continue;
+      const cached = this.peek(now.lane.id);
+      if (cached && cached.revision >= now.revision) return cached;
+      this.#keep(now, snapshotSeq);
+      return now;
+    }
+  }
+
+  #keep(loaded: Loaded, snapshotSeq = this.#cache.get(loaded.lane.id)?.snapshotSeq ?? 0): void {
+    const { id } = loaded.lane;
+    this.forget(id);
+    // A lane without records is not worth a place: anybody can name such lanes without end.
+    if (loaded.revision === 0) return;
+    const weight = weightOf(loaded.lane);
+    this.#cache.set(id, { loaded, weight, snapshotSeq });
+    this.#weight += weight;
+    for (const longestUnused of this.#cache.keys()) {
+      if (this.#weight <= this.#maxWeight || longestUnused === id) break;
+      this.forget(longestUnused);
+    }
+  }
+
+  /** Behind the send path; a snapshot that is not written now is written a few events later. */
+  #writeSnapshot(entry: Entry): void {
+    if (this.#snapshotWrites >= SNAPSHOT_WRITES_AT_ONCE) return;
+    const { lane, revision, recordId } = entry.loaded;
+    this.#snapshotWrites++;
+    entry.snapshotSeq = lane.seq;
+    this.#journal
+      .writeSnapshot(lane.id, { revision, recordId, state: snapshotOf(lane) })
+      .then((written) => this.#log.debug({ lane: lane.id, seq: lane.seq, written }, 'snapshot'))
+      .finally(() => this.#snapshotWrites--);
+  }
+}
+
+function fold(loaded: Loaded, { revision, record, lane: id }: StoredRecord): Loaded {
+  if (!record) throw new PoisonedLane(`lane ${id}: its record at stream sequence ${revision} cannot be read`);
+  let { lane } = loaded;
+  if (record.events[0]?.seq !== lane.seq + 1)
+    throw new PoisonedLane(`lane ${id}: its record at stream sequence ${revision} does not follow event ${lane.seq}`);
+  for (const event of record.events) lane = evolve(lane, event);
+  return { lane, revision, recordId: record.id };
+}

@@ -1,0 +1,394 @@
+/**
+ * The way of a command into its lane: decide on the lane's state, append with the lane's revision expected, and again.
+ *
+ * One append is in flight per lane and process; commands that come meanwhile are decided together and go into one record.
+ * Guaranteed: `accepted` only when the record is stored durably; a lost answer stays `unknown` until the same append is
+ * stored, found, or impossible; every refusal was decided on a state at least as new as the command.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Acknowledgement, Command, Outcome, Refusal } from '../../schema/commands.ts';
+import { type LaneEvent, type LaneRecord, RECORD_MAX_BYTES } from '../../schema/events.ts';
+import {
+  type ClientKey,
+  type LaneId,
+  type Millis,
+  type Revision,
+  revisionOf,
+  type Seq,
+  type UserId,
+} from '../../schema/ids.ts';
+import { type Decision, decide, type KeyFact, type Rules } from '../lane/decide.ts';
+import type { RememberedKey } from '../lane/keys.ts';
+import { evolve } from '../lane/lane.ts';
+import type { Logger } from '../logger.ts';
+import type { AppendOutcome, Journal } from './journal.ts';
+import type { Lanes, Loaded } from './lanes.ts';
+
+/** Where the keys are that a lane's state no longer remembers. */
+export interface KeyHistory {
+  /**
+   * For each wanted key the event it wrote, or undefined: certainly in no event of the lane up to `upTo`.
+   * Throws when it cannot tell for certain.
+   */
+  findKeys(
+    loaded: Loaded,
+    wanted: readonly { readonly sender: UserId; readonly key: ClientKey }[],
+  ): Promise<{ readonly upTo: Seq; readonly found: readonly (RememberedKey | undefined)[] }>;
+}
+
+/** What happens, for whoever counts it. */
+export interface SubmitObserver {
+  outcome(outcome: Outcome): void;
+  appended(tookMs: number, kind: AppendOutcome['kind'], events: number): void;
+  conflict(): void;
+  lookedUp(keys: number): void;
+  /** A record whose answer was lost was found in its lane: whoever listens there may have missed it too. */
+  found(lane: LaneId): void;
+}
+
+export interface SubmitLimits {
+  /** Commands waiting in this process; past it they are answered `unavailable`. */
+  readonly waiting: number;
+  /** Commands waiting for one lane; past it CONTENDED. */
+  readonly waitingPerLane: number;
+  /** Events in one record. */
+  readonly batch: number;
+  /** Lost races for one batch before CONTENDED. */
+  readonly conflicts: number;
+  /** After this long a command is answered with what is known. */
+  readonly answerMs: number;
+  /** How long `stop` lets what is in flight settle. */
+  readonly stopMs: number;
+}
+export const DEFAULT_LIMITS: SubmitLimits = {
+  waiting: 20_000,
+  waitingPerLane: 4_096,
+  batch: 512,
+  conflicts: 16,
+  answerMs: 8_000,
+  stopMs: 5_000,
+};
+
+export interface SubmitOptions {
+  readonly rules: Rules;
+  readonly clock: () => Millis;
+  readonly log: Logger;
+  readonly limits?: Partial<SubmitLimits>;
+  readonly observer?: SubmitObserver;
+  readonly wait?: (ms: number) => Promise<void>;
+}
+
+interface Pending {
+  readonly command: Command;
+  readonly since: Millis;
+  answer: ((outcome: Outcome) => void) | undefined;
+  fact: KeyFact | undefined;
+  lookUps: number;
+}
+interface Queue {
+  pending: Pending[];
+  running: boolean;
+}
+/** A batch as decided on one state: what to append, and what each command is answered once that is stored. */
+interface Plan {
+  readonly events: readonly LaneEvent[];
+  readonly answers: readonly { readonly pending: Pending; readonly decision: Decision }[];
+  readonly rest: readonly Pending[];
+}
+type Appended =
+  | { readonly kind: 'stored'; readonly revision: Revision }
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'full' }
+  | { readonly kind: 'unavailable' }
+  | { readonly kind: 'unknown' };
+
+const LOOK_UPS = 5;
+const UNKNOWN: Outcome = {
+  kind: 'unknown',
+  message: 'The store did not answer: it may have been accepted. Send it again with the same clientKey.',
+};
+const unavailable = (message: string): Outcome => ({ kind: 'unavailable', message });
+const UNAVAILABLE = unavailable('The store cannot be reached now. Nothing was accepted.');
+const refused = (refusal: Refusal): Outcome => ({ kind: 'refused', refusal });
+const CONTENDED = refused({
+  code: 'CONTENDED',
+  message: 'Too many others are writing to this conversation. Nothing was accepted; try again.',
+  retryAfterMs: 250,
+});
+const STORE_FULL = refused({
+  code: 'STORE_FULL',
+  message: 'The store is full. Nothing was accepted; try again when its operator has made room.',
+  retryAfterMs: 30_000,
+});
+
+export class Submit {
+  readonly #journal: Journal;
+  readonly #lanes: Lanes;
+  readonly #history: KeyHistory;
+  readonly #options: SubmitOptions;
+  readonly #limits: SubmitLimits;
+  readonly #wait: (ms: number) => Promise<void>;
+  readonly #queues = new Map<LaneId, Queue>();
+  #waiting = 0;
+  #stopAt: Millis | undefined;
+  #onIdle: (() => void) | undefined;
+
+  constructor(journal: Journal, lanes: Lanes, history: KeyHistory, options: SubmitOptions) {
+    this.#journal = journal;
+    this.#lanes = lanes;
+    this.#history = history;
+    this.#options = options;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#wait = options.wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
+  }
+
+  /** Never throws. The outcome comes after at most about `answerMs`, whatever the store does. */
+  submit(command: Command): Promise<Outcome> {
+    if (this.#stopAt !== undefined)
+      return this.#turnedAway(unavailable('This server is stopping. Nothing was accepted.'));
+    if (this.#waiting >= this.#limits.waiting)
+      return this.#turnedAway(unavailable('This server has too much to do. Nothing was accepted.'));
+    if ((this.#queues.get(command.lane)?.pending.length ?? 0) >= this.#limits.waitingPerLane)
+      return this.#turnedAway(CONTENDED);
+    this.#waiting++;
+    return new Promise((resolve) => {
+      const pending: Pending = { command, since: this.#options.clock(), answer: resolve, fact: undefined, lookUps: 0 };
+      this.#enqueue(command.lane, pending);
+    });
+  }
+
+  /** Takes nothing more; what is in flight settles, or is answered `unknown` after `stopMs`. */
+  async stop(): Promise<void> {
+    this.#stopAt ??= this.#options.clock() + this.#limits.stopMs;
+    if (this.#waiting > 0 || [...this.#queues.values()].some((queue) => queue.running))
+      await Promise.race([
+        new Promise<void>((resolve) => {
+          this.#onIdle = resolve;
+        }),
+        this.#wait(this.#limits.stopMs),
+      ]);
+  }
+
+  #turnedAway(outcome: Outcome): Promise<Outcome> {
+    this.#options.observer?.outcome(outcome);
+    return Promise.resolve(outcome);
+  }
+
+  #enqueue(lane: LaneId, pending: Pending): void {
+    const queue = this.#queues.get(lane) ?? { pending: [], running: false };
+    this.#queues.set(lane, queue);
+    queue.pending.push(pending);
+    if (!queue.running) void this.#run(lane, queue);
+  }
+
+  async #run(lane: LaneId, queue: Queue): Promise<void> {
+    queue.running = true;
+    while (queue.pending.length > 0) {
+      const batch = queue.pending.filter((pending) => pending.answer);
+      queue.pending = [];
+      try {
+        await this.#settle(lane, queue, batch);
+      } catch (error) {
+        // Only reads throw, and before an append: nothing of the batch was written by this attempt.
+        this.#options.log.warn({ lane, err: error }, 'commands not decided');
+        for (const pending of batch) this.#answer(pending, UNAVAILABLE);
+      }
+    }
+    queue.running = false;
+    this.#queues.delete(lane);
+    if (this.#queues.size === 0 && this.#waiting === 0) this.#onIdle?.();
+  }
+
+  /** Brings the batch to its end: every command in it answered, queued again, or waiting for a look-up. */
+  async #settle(id: LaneId, queue: Queue, batch: readonly Pending[]): Promise<void> {
+    let loaded = await this.#lanes.load(id);
+    let isFresh = false;
+    let open = batch;
+    for (let conflicts = 0; ; ) {
+      open = open.filter((pending) => pending.answer);
+      const plan = this.#plan(loaded, open);
+      if (plan.events.length === 0 && !isFresh && plan.answers.some(({ decision }) => isNo(decision))) {
+        loaded = await this.#lanes.fresh(id);
+        isFresh = true;
+        continue;
+      }
+      const asked = new Set(plan.answers.filter(({ decision }) => decision.kind === 'look-up').map((a) => a.pending));
+      if (asked.size > 0) {
+        open = open.filter((pending) => !asked.has(pending));
+        this.#lookUp(loaded, [...asked]);
+      }
+      if (plan.events.length === 0) return this.#answerAll(plan, loaded.lane.seq);
+      // What an earlier record answers needs no wait for this one.
+      this.#answerAll(plan, loaded.lane.seq, 'repeated');
+      const record: LaneRecord = { v: 1, id: randomUUID(), lane: id, events: plan.events };
+      const appended = await this.#append(record, loaded.revision, plan, queue, plan.rest);
+      if (appended.kind !== 'lost') {
+        // What did not fit comes first in the next record.
+        queue.pending.unshift(...plan.rest);
+        if (appended.kind !== 'stored') return this.#answerFailed(plan, appended.kind);
+        this.#lanes.stored({ lane: id, revision: appended.revision, storedAt: 0, payload: NO_BYTES, record });
+        return this.#answerAll(plan, Number.POSITIVE_INFINITY);
+      }
+      this.#options.observer?.conflict();
+      if (++conflicts > this.#limits.conflicts) {
+        queue.pending.unshift(...plan.rest);
+        return this.#answerFailed(plan, 'lost');
+      }
+      if (conflicts > 1) await this.#wait(Math.random() * Math.min(2 ** conflicts, 64));
+      loaded = await this.#lanes.fresh(id);
+      isFresh = true;
+    }
+  }
+
+  #plan(loaded: Loaded, batch: readonly Pending[]): Plan {
+    const events: LaneEvent[] = [];
+    const answers: { pending: Pending; decision: Decision }[] = [];
+    const now = this.#options.clock();
+    let { lane } = loaded;
+    let bytes = 0;
+    for (const [i, pending] of batch.entries()) {
+      const decision = decide(lane, pending.command, now, this.#options.rules, pending.fact);
+      if (decision.kind === 'event') {
+        bytes += sizeOf(decision.event);
+        if (events.length > 0 && (bytes > RECORD_MAX_BYTES || events.length >= this.#limits.batch))
+          return { events, answers, rest: batch.slice(i) };
+        events.push(decision.event);
+        lane = evolve(lane, decision.event);
+      }
+      answers.push({ pending, decision });
+    }
+    return { events, answers, rest: [] };
+  }
+
+  /** Repeats the one append until its end is certain. Senders are answered `unknown` when their time is over; the repeating goes on. */
+  async #append(
+    record: LaneRecord,
+    expected: Revision,
+    plan: Plan,
+    queue: Queue,
+    behind: readonly Pending[],
+  ): Promise<Appended> {
+    let mayBeStored = false;
+    const began = this.#options.clock();
+    for (let attempt = 0; ; attempt++) {
+      const startedAt = performance.now();
+      const outcome = await this.#journal.append(record, expected);
+      this.#options.observer?.appended(performance.now() - startedAt, outcome.kind, record.events.length);
+      if (outcome.kind === 'stored') return outcome;
+      if (outcome.kind === 'unknown') mayBeStored = true;
+      if (outcome.kind === 'conflict' || (outcome.kind === 'full' && mayBeStored)) {
+        const look = await this.#find(record, expected);
+        if (look.kind !== 'unsettled') return look;
+      } else if (outcome.kind === 'full') return { kind: 'full' };
+      const now = this.#options.clock();
+      const late = now - began >= this.#limits.answerMs;
+      if (late && outcome.kind === 'busy' && !mayBeStored) return { kind: 'unavailable' };
+      if (this.#stopAt !== undefined && now >= this.#stopAt) return { kind: mayBeStored ? 'unknown' : 'unavailable' };
+      if (late) for (const { pending } of plan.answers) this.#answer(pending, UNKNOWN);
+      for (const pending of [...behind, ...queue.pending])
+        if (now - pending.since >= this.#limits.answerMs) this.#answer(pending, UNKNOWN);
+      await this.#wait(Math.min(5 * 2 ** attempt, 1_000) * (0.5 + Math.random() / 2));
+    }
+  }
+
+  /**
+   * After a conflict, or a full store that may have our record: the record after `expected` is ours, or somebody else's and
+   * ours can never be stored, or there is none and nothing is settled.
+   */
+  async #find(record: LaneRecord, expected: Revision): Promise<Appended | { readonly kind: 'unsettled' }> {
+    try {
+      const last = await this.#journal.last(record.lane);
+      if ((last?.revision ?? 0) < expected) {
+        this.#lanes.forget(record.lane);
+        return { kind: 'lost' };
+      }
+      if (!last || last.revision === expected) return { kind: 'unsettled' };
+      const next =
+        last.record?.id === record.id
+          ? last
+          : (await this.#journal.read(record.lane, revisionOf(expected + 1), { limit: 1 })).records[0];
+      if (!next) return { kind: 'unsettled' };
+      if (next.record?.id !== record.id) return { kind: 'lost' };
+      this.#options.observer?.found(record.lane);
+      return { kind: 'stored', revision: next.revision };
+    } catch (error) {
+      this.#options.log.warn({ lane: record.lane, err: error }, 'an append is not settled');
+      return { kind: 'unsettled' };
+    }
+  }
+
+  /** Asks history, aside from the lane's queue, and queues the commands again with what it said. */
+  #lookUp(loaded: Loaded, asked: readonly Pending[]): void {
+    if (asked.length === 0) return;
+    for (const pending of asked) pending.lookUps++;
+    for (const pending of asked) if (pending.lookUps > LOOK_UPS) this.#answer(pending, CONTENDED);
+    const wanted = asked.filter((pending) => pending.answer);
+    this.#options.observer?.lookedUp(wanted.length);
+    this.#history
+      .findKeys(
+        loaded,
+        wanted.map(({ command }) => ({ sender: command.actor.user, key: command.key })),
+      )
+      .then(({ upTo, found }) => {
+        for (const [i, pending] of wanted.entries()) {
+          const event = found[i];
+          pending.fact = event ? { kind: 'present', event } : { kind: 'absent', upTo };
+          this.#enqueue(loaded.lane.id, pending);
+        }
+      })
+      .catch((error: unknown) => {
+        this.#options.log.warn({ lane: loaded.lane.id, err: error }, 'keys not looked up');
+        const outcome = unavailable(
+          'Whether this clientKey was used before cannot be told now. Nothing was accepted; send it again with the same key.',
+        );
+        for (const pending of wanted) this.#answer(pending, outcome);
+      });
+  }
+
+  /** Answers what is decided by events up to `upTo`, all of them stored. */
+  #answerAll(plan: Plan, upTo: number, only?: 'repeated'): void {
+    for (const { pending, decision } of plan.answers) {
+      if (decision.kind === 'look-up' || (only && decision.kind !== only)) continue;
+      if (decision.kind === 'repeated' && decision.seq > upTo) continue;
+      this.#answer(pending, outcomeOf(pending.command.lane, decision));
+    }
+  }
+
+  #answerFailed(plan: Plan, kind: Exclude<Appended['kind'], 'stored'>): void {
+    const outcome = { lost: CONTENDED, full: STORE_FULL, unavailable: UNAVAILABLE, unknown: UNKNOWN }[kind];
+    for (const { pending, decision } of plan.answers) if (decision.kind !== 'look-up') this.#answer(pending, outcome);
+  }
+
+  #answer(pending: Pending, outcome: Outcome): void {
+    if (!pending.answer) return;
+    pending.answer(outcome);
+    pending.answer = undefined;
+    this.#options.observer?.outcome(outcome);
+    if (--this.#waiting === 0 && this.#queues.size === 0) this.#onIdle?.();
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/** A no, or "it is so already", holds only on a state that is not old. */
+const isNo = (decision: Decision): boolean => decision.kind === 'refused' || decision.kind === 'unchanged';
+
+/** Bytes of an event in a record, from above: JSON escapes of control characters are counted by their longest form. */
+const sizeOf = (event: LaneEvent): number =>
+  event.type === 'MessageSent' ? 400 + 6 * Buffer.byteLength(event.text) : Buffer.byteLength(JSON.stringify(event));
+
+function outcomeOf(lane: LaneId, decision: Exclude<Decision, { kind: 'look-up' }>): Outcome {
+  const accepted = (ack: Omit<Acknowledgement, 'lane'>): Outcome => ({ kind: 'accepted', ack: { lane, ...ack } });
+  switch (decision.kind) {
+    case 'event':
+      return accepted({ seq: decision.event.seq, at: decision.event.at, repeated: false, changed: true });
+    case 'repeated':
+      return accepted({ seq: decision.seq, at: decision.at, repeated: true, changed: true });
+    case 'unchanged':
+      return accepted({ seq: decision.seq, at: decision.at, repeated: false, changed: false });
+    case 'refused':
+      return refused(decision.refusal);
+    default:
+      return decision satisfies never;
+  }
+}
