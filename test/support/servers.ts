@@ -1,0 +1,133 @@
+/**
+ * Real servers for tests, benchmarks and fault runs: the same code that `npm start` uses, on free ports, in a folder of
+ * their own under the temporary folder. Whoever starts them stops them.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Config, type Environment, environmentOf, mongoUrlOf, readSettings } from '../../services/config.ts';
+import { openConfig, openDataDir } from '../../services/embedded/data-dir.ts';
+import { findServer } from '../../services/embedded/find.ts';
+import { type Mongod, mongoRuntimeOf, startMongod } from '../../services/embedded/mongod.ts';
+import { type NatsServer, natsRuntimeOf, startNatsServer } from '../../services/embedded/nats-server.ts';
+
+export type TestServer = {
+  readonly pid: number;
+  /** SIGKILL; settles when the process is gone. */
+  kill9(): Promise<void>;
+  /** Starts it again on the same port and data; stops it first if it runs. Settles when it is ready. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+};
+export type TestNats = TestServer & { readonly url: string; readonly user: string; readonly password: string };
+/** `url` carries the user info: `new MongoClient(url)` is enough. */
+export type TestMongo = TestServer & { readonly url: string };
+export type TestServers = {
+  readonly nats: TestNats;
+  readonly mongo: TestMongo;
+  /** The installation's `LANES_DATA`. */
+  readonly dir: string;
+  /** The settings of a room on these servers, as environment of a child process. `more` wins. */
+  environment(more?: Environment): Record<string, string>;
+  /** The same, for a room inside the test. */
+  config(more?: Environment): Config;
+  /** Ends both and removes the folder, unless it was given. */
+  stop(): Promise<void>;
+};
+export type ServerOptions = {
+  /** Default `default`: fast, and enough unless the machine itself is cut off. */
+  readonly fsync?: 'always' | 'default';
+  /** false: not started, and its address leads nowhere. */
+  readonly nats?: boolean;
+  readonly mongo?: boolean;
+  readonly dir?: string;
+};
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => (typeof address === 'object' && address !== null ? resolve(address.port) : reject(address)));
+    });
+  });
+}
+
+const print = (line: string): void => void process.stderr.write(`${line}\n`);
+
+export async function startServers(options: ServerOptions = {}): Promise<TestServers> {
+  const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'lanes-test-'));
+  openDataDir(dir);
+  const [natsPort, mongoPort] = [await freePort(), await freePort()];
+  const { cacheDir } = readSettings();
+  const where = { dataDir: dir, natsPort, mongoPort };
+  const [nats, mongo] = await Promise.all([
+    serverOf(options.nats ?? true, async () => {
+      const { binary } = await findServer('nats-server', { cacheDir, print });
+      return () => startNatsServer({ ...where, binary, fsync: options.fsync ?? 'default' });
+    }),
+    serverOf(options.mongo ?? true, async () => {
+      const { binary } = await findServer('mongod', { cacheDir, print });
+      return () => startMongod({ ...where, binary });
+    }),
+  ]);
+  const { user, password, servers } = natsRuntimeOf(where).nats;
+  const mongoUrl = mongoUrlOf(mongoRuntimeOf(where));
+  const settings = {
+    LANES_DATA: dir,
+    LANES_NATS_URL: servers.join(','),
+    LANES_NATS_USER: user ?? '',
+    LANES_NATS_PASSWORD: password ?? '',
+    LANES_MONGO_URL: mongoUrl,
+    LANES_STORE_BYTES: String(4 * 1024 ** 3),
+    LANES_LOG_LEVEL: 'warn',
+  };
+  return {
+    nats: Object.assign(nats, { url: servers.join(','), user: user ?? '', password: password ?? '' }),
+    mongo: Object.assign(mongo, { url: mongoUrl }),
+    dir,
+    environment: (more = {}) => ({
+      ...environmentOf(openConfig(readSettings(settings))),
+      ...definedOf({ ...settings, ...more }),
+    }),
+    config: (more = {}) => openConfig(readSettings({ ...settings, ...more })),
+    stop: async () => {
+      await Promise.all([nats.stop(), mongo.stop()]);
+      if (options.dir === undefined) rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+const definedOf = (environment: Environment): Record<string, string> =>
+  Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));
+
+async function serverOf(
+  wanted: boolean,
+  prepare: () => Promise<() => Promise<NatsServer | Mongod>>,
+): Promise<TestServer> {
+  if (!wanted) return { pid: 0, kill9: async () => {}, restart: async () => {}, stop: async () => {} };
+  const start = await prepare();
+  let running: NatsServer | Mongod | undefined = await start();
+  const stop = async () => {
+    await running?.stop();
+    running = undefined;
+  };
+  return {
+    get pid() {
+      return running?.pid ?? 0;
+    },
+    kill9: async () => {
+      if (running === undefined) return;
+      process.kill(running.pid, 'SIGKILL');
+      await running.exited;
+      running = undefined;
+    },
+    restart: async () => {
+      await stop();
+      running = await start();
+    },
+    stop,
+  };
+}
