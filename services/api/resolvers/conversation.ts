@@ -1,0 +1,120 @@
+/** A conversation and its members, from the lane's state; its messages and events, from history and the lane together. */
+import type {
+  ConversationEventsArgs,
+  ConversationMembersArgs,
+  ConversationMessagesArgs,
+  Maybe,
+} from '../../../schema/generated.ts';
+import { type LaneId, memberIdOf, type UserId } from '../../../schema/ids.ts';
+import type { Loaded } from '../../journal/lanes.ts';
+import { type Lane, type Member, type Sight, sightOf } from '../../lane/lane.ts';
+import type { Reads } from '../../views/reads.ts';
+import type { Identity } from '../auth.ts';
+import type { EventFrame } from '../sources.ts';
+import { eventFrameOf, isShown, type MessageSource } from './events.ts';
+import { type Connection, connectionOf, lanePageOf, memberCursor, memberOfCursor, seqCursor, sizeOf } from './page.ts';
+
+export interface ConversationSource {
+  readonly loaded: Loaded;
+  readonly reader: UserId;
+  readonly sight: Sight;
+}
+export interface MemberSource {
+  readonly lane: LaneId;
+  readonly user: UserId;
+  readonly member: Member;
+}
+
+/** The conversation as this reader may see it; null: to this reader there is none. Who left sees it in streams only. */
+export function conversationOf(loaded: Loaded, { actor }: Identity): ConversationSource | null {
+  const sight = sightOf(loaded.lane, actor.user, actor.admin);
+  return sight?.to === Number.POSITIVE_INFINITY ? { loaded, reader: actor.user, sight } : null;
+}
+
+export const conversationResolvers = (reads: Reads) => ({
+  Conversation: {
+    id: ({ loaded }: ConversationSource) => loaded.lane.id,
+    kind: ({ loaded }: ConversationSource) => loaded.lane.kind,
+    title: ({ loaded }: ConversationSource) => loaded.lane.title ?? null,
+    createdAt: ({ loaded }: ConversationSource) => loaded.lane.createdAt,
+    lastSeq: ({ loaded }: ConversationSource) => loaded.lane.seq,
+    firstSeq: ({ sight }: ConversationSource) => sight.from,
+    lastActivityAt: ({ loaded }: ConversationSource) => loaded.lane.lastAt,
+    lastMessage: async ({ loaded, sight }: ConversationSource): Promise<MessageSource | null> => {
+      const event = await reads.lastMessage(loaded, sight);
+      return event ? { lane: loaded.lane.id, event } : null;
+    },
+    memberCount: ({ loaded }: ConversationSource) => loaded.lane.members.size,
+    me: ({ loaded, reader }: ConversationSource): MemberSource | null => memberOf(loaded.lane, reader),
+    directWith: ({ loaded, reader }: ConversationSource) => otherOf(loaded.lane, reader),
+    members: ({ loaded }: ConversationSource, args: ConversationMembersArgs) => membersPage(loaded.lane, args),
+    messages: async ({ loaded, sight }: ConversationSource, args: ConversationMessagesArgs) => {
+      const page = await reads.page(loaded, sight, lanePageOf(args), 'messages');
+      const lane = loaded.lane.id;
+      const nodes = page.events.flatMap((event): MessageSource[] =>
+        event.type === 'MessageSent' ? [{ lane, event }] : [],
+      );
+      return { ...connectionOf(nodes, ({ event }) => seqCursor(event.seq), page), asOf: page.asOf };
+    },
+    events: async ({ loaded, sight }: ConversationSource, args: ConversationEventsArgs) => {
+      const page = await reads.page(loaded, sight, lanePageOf(args));
+      const nodes = page.events.filter(isShown).map((event) => eventFrameOf(loaded.lane.id, event));
+      return { ...connectionOf<EventFrame>(nodes, ({ seq }) => seqCursor(seq), page), asOf: page.asOf };
+    },
+  },
+  Member: {
+    id: ({ lane, user }: MemberSource) => memberIdOf(lane, user),
+    user: ({ user }: MemberSource) => user,
+    role: ({ member }: MemberSource) => member.role,
+    joinedAt: ({ member }: MemberSource) => member.joinedAt,
+  },
+});
+
+function memberOf({ id, members }: Lane, user: UserId): MemberSource | null {
+  const member = members.get(user);
+  return member ? { lane: id, user, member } : null;
+}
+
+function otherOf({ kind, members }: Lane, reader: UserId): UserId | null {
+  if (kind !== 'DIRECT' || !members.has(reader)) return null;
+  return [...members.keys()].find((user) => user !== reader) ?? null;
+}
+
+type Placed = readonly [user: UserId, member: Member];
+/** Members in the order of coming in, those of one event by id: an order that leavings and comings do not disturb. */
+const inOrder = new WeakMap<Lane['members'], readonly Placed[]>();
+
+function orderedMembers({ members }: Lane): readonly Placed[] {
+  const known = inOrder.get(members);
+  if (known) return known;
+  const ordered = [...members].sort(([a, x], [b, y]) => x.joinedSeq - y.joinedSeq || (a < b ? -1 : 1));
+  inOrder.set(members, ordered);
+  return ordered;
+}
+
+function membersPage(lane: Lane, args: ConversationMembersArgs): Connection<MemberSource> {
+  const size = sizeOf('first', args.first ?? 50);
+  const ordered = orderedMembers(lane);
+  const start = startAfter(ordered, args.after);
+  const nodes = ordered
+    .slice(start, start + size)
+    .map(([user, member]): MemberSource => ({ lane: lane.id, user, member }));
+  const more = { before: start > 0, after: start + nodes.length < ordered.length };
+  return connectionOf(nodes, ({ user, member }) => memberCursor(member.joinedSeq, user), more);
+}
+
+/** The index of the first member behind the cursor, whether or not its own member is still there. */
+function startAfter(ordered: readonly Placed[], after: Maybe<string> | undefined): number {
+  if (after === null || after === undefined) return 0;
+  const { joinedSeq, user } = memberOfCursor('after', after);
+  let from = 0;
+  let to = ordered.length;
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    const [id, member] = ordered[middle] as Placed;
+    const isBehind = member.joinedSeq - joinedSeq || (id === user ? 0 : id < user ? -1 : 1);
+    if (isBehind > 0) to = middle;
+    else from = middle + 1;
+  }
+  return from;
+}

@@ -1,0 +1,46 @@
+/** Arguments become what the inside trusts, or the error BAD_USER_INPUT that names the field and its rule. */
+import {
+  type ClientKey,
+  DIRECT_PREFIX,
+  GROUP_PREFIX,
+  ID_RULE,
+  type LaneId,
+  parseChosenLaneId,
+  parseClientKey,
+  parseLaneId,
+  parseUserId,
+  type UserId,
+} from '../../../schema/ids.ts';
+import { badInput } from '../errors.ts';
+
+const orThrow = <T>(field: string, rule: string, parsed: T | undefined): T => {
+  if (parsed === undefined) throw badInput(field, rule);
+  return parsed;
+};
+
+export const laneIdOf = (field: string, value: unknown): LaneId => orThrow(field, ID_RULE, parseLaneId(value));
+export const userIdOf = (field: string, value: unknown): UserId => orThrow(field, ID_RULE, parseUserId(value));
+export const clientKeyOf = (field: string, value: unknown): ClientKey => orThrow(field, ID_RULE, parseClientKey(value));
+
+export const chosenLaneIdOf = (field: string, value: unknown): LaneId =>
+  orThrow(field, `${ID_RULE}, not beginning with "${GROUP_PREFIX}" or "${DIRECT_PREFIX}"`, parseChosenLaneId(value));
+
+/** No doubles, in the order given. */
+export function userIdsOf(field: string, values: readonly unknown[]): readonly UserId[] {
+  return [...new Set(values.map((value, i) => userIdOf(`${field}[${i}]`, value)))];
+}
+
+/** Half of a surrogate pair: a string that is no text, and has no UTF-8. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+export function textOf(field: string, value: string): string {
+  if (value === '') throw badInput(field, 'not empty');
+  if (LONE_SURROGATE.test(value)) throw badInput(field, 'well-formed Unicode, without a lone surrogate');
+  return value;
+}
+
+/** A place in a conversation as an argument: from 1. */
+export function placeOf(field: string, value: number): number {
+  if (value < 1) throw badInput(field, 'at least 1');
+  return value;
+}

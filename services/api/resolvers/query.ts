@@ -1,0 +1,104 @@
+/** Everything that can be read once, and users. */
+import type { QueryConversationArgs, QueryConversationsArgs, QueryMessageArgs } from '../../../schema/generated.ts';
+import type { UserId } from '../../../schema/ids.ts';
+import { type Lanes, type Loaded, PoisonedLane } from '../../journal/lanes.ts';
+import type { Logger } from '../../logger.ts';
+import type { History } from '../../views/history.ts';
+import type { Reads } from '../../views/reads.ts';
+import type { RequestContext } from '../context.ts';
+import type { People } from '../people.ts';
+import { type ConversationSource, conversationOf } from './conversation.ts';
+import type { MessageSource } from './events.ts';
+import { activityCursor, activityOfCursor, type Connection, connectionOf, sizeOf } from './page.ts';
+import { laneIdOf, placeOf } from './parse.ts';
+
+interface QueryParts {
+  readonly lanes: Pick<Lanes, 'load'>;
+  readonly history: Pick<History, 'conversationsOf'>;
+  readonly reads: Pick<Reads, 'event'>;
+  readonly log: Logger;
+}
+const USUAL_CONVERSATIONS = 20;
+
+export const queryResolvers = (parts: QueryParts) => ({
+  Query: {
+    me: (_: unknown, __: unknown, { identity }: RequestContext) => identity.actor.user,
+    conversation: async (_: unknown, args: QueryConversationArgs, { identity, fresh }: RequestContext) =>
+      conversationOf(await fresh(laneIdOf('id', args.id)), identity),
+    conversations: (_: unknown, args: QueryConversationsArgs, context: RequestContext) =>
+      conversationsPage(parts, args, context),
+    message: async (_: unknown, args: QueryMessageArgs, { identity, fresh }: RequestContext) => {
+      const lane = laneIdOf('conversationId', args.conversationId);
+      const seq = placeOf('seq', args.seq);
+      const conversation = conversationOf(await fresh(lane), identity);
+      return conversation && messageAt(parts.reads, conversation, seq);
+    },
+  },
+  Me: {
+    id: (user: UserId) => user,
+    user: (user: UserId) => user,
+  },
+});
+
+/** The message at a place; null: there is none that this reader may see. */
+export async function messageAt(
+  reads: Pick<Reads, 'event'>,
+  { loaded, sight }: ConversationSource,
+  seq: number,
+): Promise<MessageSource | null> {
+  if (seq < sight.from || seq > loaded.lane.seq) return null;
+  const event = await reads.event(loaded, seq);
+  return event?.type === 'MessageSent' ? { lane: loaded.lane.id, event } : null;
+}
+
+async function conversationsPage(
+  { lanes, history, log }: QueryParts,
+  args: QueryConversationsArgs,
+  { identity }: RequestContext,
+): Promise<Connection<ConversationSource>> {
+  const limit = sizeOf('first', args.first ?? USUAL_CONVERSATIONS);
+  const after = args.after === null || args.after === undefined ? undefined : activityOfCursor('after', args.after);
+  const found = await history.conversationsOf(identity.actor.user, { limit: limit + 1, ...(after ? { after } : {}) });
+  const page = await Promise.all(
+    found.slice(0, limit).map(async ({ lane, lastActivityAt }) => {
+      const loaded = await loadedOrNot(lanes, lane, log);
+      const node = loaded && conversationOf(loaded, identity);
+      // The list may be behind the lane: who has left meanwhile does not see it any more.
+      return node ? [{ node, cursor: activityCursor(lastActivityAt, lane) }] : [];
+    }),
+  );
+  const edges = page.flat();
+  const cursors = new Map(edges.map(({ node, cursor }) => [node, cursor]));
+  const nodes = edges.map(({ node }) => node);
+  const more = { before: after !== undefined, after: found.length > limit };
+  return connectionOf(nodes, (node) => cursors.get(node) ?? '', more);
+}
+
+/** One lane that cannot be read leaves a gap in the list, not the list away. */
+async function loadedOrNot(
+  lanes: Pick<Lanes, 'load'>,
+  id: Loaded['lane']['id'],
+  log: Logger,
+): Promise<Loaded | undefined> {
+  try {
+    return await lanes.load(id);
+  } catch (error) {
+    if (!(error instanceof PoisonedLane)) throw error;
+    log.error({ err: error, lane: id }, 'a poisoned lane is left out of a list');
+    return undefined;
+  }
+}
+
+export const userResolvers = (people: People) => ({
+  User: {
+    id: (user: UserId) => user,
+    name: (user: UserId) => shown(people, user, 'name'),
+    avatarUrl: (user: UserId) => shown(people, user, 'avatarUrl'),
+  },
+});
+
+/** At once where it is known, so that a frame whose names are known is made at once. */
+function shown(people: People, user: UserId, what: 'name' | 'avatarUrl'): string | null | Promise<string | null> {
+  const person = people.find(user);
+  return person instanceof Promise ? person.then((found) => found[what] ?? null) : (person[what] ?? null);
+}

@@ -1,0 +1,39 @@
+/** The executable schema: the published SDL, and our resolvers on it. */
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildSchema, type GraphQLFieldResolver, type GraphQLSchema, isObjectType, isScalarType } from 'graphql';
+import type { Millis } from '../../../schema/ids.ts';
+
+const SDL = 'schema/chat.graphql';
+
+/** By type and field. Types are checked where a resolver is written; graphql-js knows none. */
+export type ResolverMap = Readonly<Record<string, Readonly<Record<string, (...args: never[]) => unknown>>>>;
+
+/** Throws where a resolver stands for a field that the SDL does not have. */
+export function schemaWith(resolvers: ResolverMap): GraphQLSchema {
+  const schema = buildSchema(readFileSync(sdlPath(), 'utf8'));
+  for (const [typeName, fields] of Object.entries(resolvers)) {
+    const type = schema.getType(typeName);
+    if (!isObjectType(type)) throw new Error(`resolvers for ${typeName}, which is no object type of the schema`);
+    for (const [fieldName, resolve] of Object.entries(fields)) {
+      const field = type.getFields()[fieldName];
+      if (!field) throw new Error(`a resolver for ${typeName}.${fieldName}, which is not in the schema`);
+      field.resolve = resolve as GraphQLFieldResolver<unknown, unknown>;
+    }
+  }
+  const dateTime = schema.getType('DateTime');
+  if (isScalarType(dateTime)) dateTime.serialize = (value) => new Date(value as Millis).toISOString();
+  return schema;
+}
+
+/** The SDL lies at the package's root, above this file as source and as compiled. */
+function sdlPath(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, SDL))) {
+    const above = dirname(folder);
+    if (above === folder) throw new Error(`${SDL} is missing`);
+    folder = above;
+  }
+  return join(folder, SDL);
+}
