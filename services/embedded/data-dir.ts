@@ -15,9 +15,9 @@ const STORE_BYTES_ELSEWHERE = 16 * 1024 ** 3;
 
 /** The embedded servers of a running installation, as other processes on this machine find them. Holds credentials. */
 export type Runtime = {
-  readonly nats: NatsAddress;
-  readonly natsSys: Settings['natsSys'];
-  readonly mongo: MongoAddress;
+  readonly nats?: NatsAddress;
+  readonly natsSys?: Settings['natsSys'];
+  readonly mongo?: MongoAddress;
 };
 
 export const pathsOf = (dataDir: string) => ({

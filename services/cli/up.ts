@@ -1,0 +1,58 @@
+/** `npm start`: servers and rooms on one machine, watched over by this process. */
+import { fileURLToPath } from 'node:url';
+import { readSettings, type Settings } from '../config.ts';
+import { startInstallation } from '../embedded/supervisor.ts';
+import { createLogger } from '../logger.ts';
+import { adminPortOf } from '../metrics.ts';
+import { run } from '../run.ts';
+import { type Command, complain, say } from './command.ts';
+
+const ROOMS = ['api', 'projector'] as const;
+/** Rooms drain for 15 s at most, then the servers stop. */
+const DRAIN_MS = 45_000;
+
+export const command: Command = {
+  usage: `usage: lanes up
+
+Runs everything on this machine: nats-server and mongod (found on PATH or downloaded once, unless LANES_NATS_URL and
+LANES_MONGO_URL point at servers of your own) and every room as a process of its own. What dies is started again.
+Ctrl-C drains and stops it all.`,
+  options: {},
+  words: [0, 0],
+  run: async () => {
+    const started = performance.now();
+    const settings = readSettings();
+    const log = createLogger(settings, 'up');
+    const main = fileURLToPath(new URL('main.js', import.meta.url));
+    const rooms = ROOMS.map((name) => ({ name, command: process.execPath, args: [main, name] }));
+    return run(
+      async (stopping) => {
+        const installation = await startInstallation({ settings, rooms, log, print: complain, stopping });
+        say(welcomeOf(settings, (performance.now() - started) / 1000));
+        return installation;
+      },
+      log,
+      DRAIN_MS,
+    );
+  },
+};
+
+function welcomeOf(settings: Settings, seconds: number): string {
+  const host = settings.host === '0.0.0.0' || settings.host === '::' ? 'localhost' : settings.host;
+  const graphql = `http://${host}:${settings.port}/graphql`;
+  const token =
+    settings.environment === 'development'
+      ? 'npm run -s lanes -- token alice'
+      : 'from whoever signs for LANES_JWT_SECRET or LANES_JWKS_URL';
+  const figures = ROOMS.map((room) => `http://${host}:${adminPortOf(settings, room)}/metrics`).join('  ');
+  return [
+    '',
+    `Lanes is ready after ${seconds.toFixed(1)} s.`,
+    settings.graphiql ? `  GraphiQL   ${graphql}` : `  GraphQL    ${graphql} (GraphiQL: LANES_GRAPHIQL=true)`,
+    `  a token    ${token}`,
+    `  figures    ${figures}`,
+    `  data       ${settings.dataDir}`,
+    '  Ctrl-C drains and stops everything.',
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,82 @@
+/** What a server that already runs says of itself; for `lanes doctor`. Each connection is closed again. */
+import { readFileSync } from 'node:fs';
+import { MongoClient } from 'mongodb';
+import { type ConnectionOptions, connect, credsAuthenticator, type NatsConnection } from 'nats';
+import type { MongoAddress, NatsAddress } from '../config.ts';
+
+const CONNECT_MS = 3000;
+
+export type StreamReport = {
+  readonly name: string;
+  readonly messages: number;
+  readonly bytes: number;
+  /** -1: no limit. */
+  readonly maxBytes: number;
+};
+export type NatsReport = {
+  readonly version: string;
+  readonly roundTripMs: number;
+  readonly streams: readonly StreamReport[];
+};
+export type MongoReport = {
+  readonly version: string;
+  readonly set: string | null;
+  readonly writable: boolean;
+  readonly roundTripMs: number;
+};
+
+/** Rejects where it cannot be reached, does not let us in, or has no JetStream. */
+export async function inspectNats(address: NatsAddress): Promise<NatsReport> {
+  const connection = await connect(natsOptionsOf(address));
+  try {
+    return await reportOf(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+function natsOptionsOf({ servers, user, password, credsFile }: NatsAddress): ConnectionOptions {
+  return {
+    servers: [...servers],
+    timeout: CONNECT_MS,
+    reconnect: false,
+    name: 'lanes doctor',
+    ...(user === null ? {} : { user }),
+    ...(password === null ? {} : { pass: password }),
+    ...(credsFile === null ? {} : { authenticator: credsAuthenticator(readFileSync(credsFile)) }),
+  };
+}
+
+async function reportOf(connection: NatsConnection): Promise<NatsReport> {
+  const roundTripMs = await connection.rtt();
+  const manager = await connection.jetstreamManager({ timeout: CONNECT_MS });
+  const streams: StreamReport[] = [];
+  for await (const { config, state } of manager.streams.list())
+    streams.push({ name: config.name, messages: state.messages, bytes: state.bytes, maxBytes: config.max_bytes });
+  return { version: connection.info?.version ?? '0.0.0', roundTripMs, streams };
+}
+
+export async function inspectMongo({ url, auth }: MongoAddress): Promise<MongoReport> {
+  const client = new MongoClient(url, {
+    serverSelectionTimeoutMS: CONNECT_MS,
+    connectTimeoutMS: CONNECT_MS,
+    appName: 'lanes doctor',
+    ...(auth === null ? {} : { auth }),
+  });
+  try {
+    await client.connect();
+    const admin = client.db('admin');
+    const started = performance.now();
+    const hello = (await admin.command({ hello: 1 })) as { setName?: string; isWritablePrimary?: boolean };
+    const roundTripMs = performance.now() - started;
+    const { version } = await admin.command({ buildInfo: 1 });
+    return {
+      version: String(version),
+      set: hello.setName ?? null,
+      writable: hello.isWritablePrimary === true,
+      roundTripMs,
+    };
+  } finally {
+    await client.close();
+  }
+}
