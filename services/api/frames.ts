@@ -1,0 +1,225 @@
+/**
+ * One subscription's document, and its execution for one frame. What comes out depends on the document, the variables that
+ * its selection uses, and the reader's rights, on nothing else of the reader: so all for whom these are the same share it.
+ */
+import { createHash } from 'node:crypto';
+import {
+  type DocumentNode,
+  type ExecutionResult,
+  execute,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLError,
+  type GraphQLField,
+  GraphQLIncludeDirective,
+  type GraphQLSchema,
+  GraphQLSkipDirective,
+  getArgumentValues,
+  getDirectiveValues,
+  getOperationAST,
+  getVariableValues,
+  isObjectType,
+  Kind,
+  type OperationDefinitionNode,
+  type SelectionSetNode,
+  TypeInfo,
+  visit,
+  visitWithTypeInfo,
+} from 'graphql';
+import { ID_RULE, type LaneId, parseLaneId, parseSeq } from '../../schema/ids.ts';
+import type { Logger } from '../logger.ts';
+import { apiError, badInput, publicError } from './errors.ts';
+import type { Part } from './sink.ts';
+import type { FrameSource } from './sources.ts';
+
+/** The subscription's root field, and the property of the root value that its default resolver reads. */
+const ROOT_FIELD = 'conversation';
+/** A longer name of an operation is replaced by its hash. */
+const KEY_MAX = 256;
+
+/** What may be executed once for many readers. Two with the same key give the same payload for the same frame. */
+export interface Operation {
+  readonly key: string;
+  readonly document: DocumentNode;
+  readonly operationName: string | undefined;
+  readonly variables: Record<string, unknown>;
+}
+
+export interface Asked {
+  readonly operation: Operation;
+  readonly lane: LaneId;
+  /** Null: only what comes. */
+  readonly after: number | null;
+}
+export type Parsed =
+  | { readonly kind: 'asked'; readonly asked: Asked }
+  | { readonly kind: 'bad'; readonly error: GraphQLError };
+
+export interface FramesOptions {
+  readonly schema: GraphQLSchema;
+  /** What resolvers of frames get as their context; the same for all, so nothing of any one reader. */
+  readonly contextValue: unknown;
+  readonly log: Logger;
+}
+
+interface DocumentFacts {
+  readonly number: number;
+  /** Names of the variables that a frame's selection can depend on, sorted. */
+  readonly used: readonly string[];
+}
+
+export class Frames {
+  readonly #options: FramesOptions;
+  readonly #rootField: GraphQLField<unknown, unknown>;
+  readonly #facts = new WeakMap<DocumentNode, DocumentFacts>();
+  #documents = 0;
+
+  /** Throws if the schema has no subscription `conversation`. */
+  constructor(options: FramesOptions) {
+    this.#options = options;
+    const field = options.schema.getSubscriptionType()?.getFields()[ROOT_FIELD];
+    if (!field) throw new Error(`the schema has no subscription "${ROOT_FIELD}"`);
+    this.#rootField = field;
+  }
+
+  /** An event of a type that this version cannot show has its place in the order, and no frame. */
+  shows(type: string): boolean {
+    return isObjectType(this.#options.schema.getType(type));
+  }
+
+  /** Reads a validated document whose operation is a subscription. Documents are told apart by identity: memoise them. */
+  parse(given: {
+    document: DocumentNode;
+    operationName?: string | null | undefined;
+    variables?: Record<string, unknown> | null | undefined;
+    admin: boolean;
+  }): Parsed {
+    const { document, admin } = given;
+    const { schema } = this.#options;
+    const definition = getOperationAST(document, given.operationName);
+    if (!definition) return { kind: 'bad', error: apiError('BAD_USER_INPUT', 'Unable to identify the operation.') };
+    const variables = declaredOf(definition, given.variables ?? {});
+    const values = getVariableValues(schema, definition.variableDefinitions ?? [], variables, { maxErrors: 10 });
+    if (!values.coerced) return { kind: 'bad', error: apiError('BAD_USER_INPUT', values.errors[0]?.message ?? '') };
+    const field = rootFieldOf(document, definition, values.coerced);
+    if (field?.name.value !== ROOT_FIELD)
+      return { kind: 'bad', error: apiError('BAD_USER_INPUT', 'The subscription selects nothing.') };
+    let args: Record<string, unknown>;
+    try {
+      args = getArgumentValues(this.#rootField, field, values.coerced);
+    } catch (error) {
+      return { kind: 'bad', error: publicError(error, this.#options.log) };
+    }
+    const { id, after: from } = args;
+    const lane = parseLaneId(id);
+    if (!lane) return { kind: 'bad', error: badInput('id', ID_RULE) };
+    const after = from == null ? null : parseSeq(from);
+    if (after === undefined) return { kind: 'bad', error: badInput('after', 'a position is 0 or more') };
+    const operationName = given.operationName ?? undefined;
+    const key = this.#keyOf(document, operationName, values.coerced, admin);
+    return { kind: 'asked', asked: { operation: { key, document, operationName, variables }, lane, after } };
+  }
+
+  /** The answer for one frame. At once where every resolver answers at once; else a promise that is never rejected. */
+  execute(operation: Operation, source: FrameSource): Part | Promise<Part> {
+    const { schema, contextValue } = this.#options;
+    const { document, operationName, variables: variableValues } = operation;
+    let result: ExecutionResult | PromiseLike<ExecutionResult>;
+    try {
+      const rootValue = { [ROOT_FIELD]: source };
+      result = execute({ schema, document, operationName, variableValues, rootValue, contextValue });
+    } catch (error) {
+      return this.#fault(error, source);
+    }
+    if (!('then' in result)) return this.#partOf(result, source);
+    return Promise.resolve(result).then(
+      (settled) => this.#partOf(settled, source),
+      (error: unknown) => this.#fault(error, source),
+    );
+  }
+
+  #partOf(result: ExecutionResult, { seq }: FrameSource): Part {
+    const { errors } = result;
+    const answer = errors
+      ? { ...result, errors: errors.map((error) => publicError(error, this.#options.log)) }
+      : result;
+    return { utf8: Buffer.from(JSON.stringify(answer)), seq };
+  }
+
+  #fault(error: unknown, { seq }: FrameSource): Part {
+    return { utf8: Buffer.from(JSON.stringify({ errors: [publicError(error, this.#options.log)] })), seq };
+  }
+
+  #keyOf(document: DocumentNode, name: string | undefined, values: Record<string, unknown>, admin: boolean): string {
+    const { number, used } = this.#factsOf(document);
+    const told = JSON.stringify(used.map((variable) => (variable in values ? [values[variable]] : 0)));
+    const key = `${number} ${admin ? 'admin' : 'member'} ${name ?? ''} ${told}`;
+    return key.length <= KEY_MAX ? key : createHash('sha256').update(key).digest('base64');
+  }
+
+  #factsOf(document: DocumentNode): DocumentFacts {
+    const known = this.#facts.get(document);
+    if (known) return known;
+    const facts = { number: ++this.#documents, used: [...usedVariables(this.#options.schema, document)].sort() };
+    this.#facts.set(document, facts);
+    return facts;
+  }
+}
+
+/** Only what the operation declares: what else was sent is not held. */
+function declaredOf(operation: OperationDefinitionNode, given: Record<string, unknown>): Record<string, unknown> {
+  const names = (operation.variableDefinitions ?? []).map(({ variable }) => variable.name.value);
+  return Object.fromEntries(names.filter((name) => Object.hasOwn(given, name)).map((name) => [name, given[name]]));
+}
+
+/**
+ * All variables in the document but those that only say which lane and from where: a frame looks the same to those who came
+ * from different positions.
+ */
+function usedVariables(schema: GraphQLSchema, document: DocumentNode): Set<string> {
+  const used = new Set<string>();
+  const types = new TypeInfo(schema);
+  const place = new Set(['id', 'after']);
+  visit(
+    document,
+    visitWithTypeInfo(types, {
+      VariableDefinition: () => false,
+      Argument: ({ name }) => {
+        const ofRoot = !types.getDirective() && types.getParentType() === schema.getSubscriptionType();
+        return ofRoot && place.has(name.value) ? false : undefined;
+      },
+      Variable: ({ name }) => {
+        used.add(name.value);
+      },
+    }),
+  );
+  return used;
+}
+
+/** The one root field; undefined where `@skip` or `@include` leave none. Validation saw to it that there are not two. */
+function rootFieldOf(
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  values: Record<string, unknown>,
+): FieldNode | undefined {
+  const fragments = new Map(
+    document.definitions
+      .filter((definition): definition is FragmentDefinitionNode => definition.kind === Kind.FRAGMENT_DEFINITION)
+      .map((fragment) => [fragment.name.value, fragment]),
+  );
+  const find = (set: SelectionSetNode | undefined): FieldNode | undefined => {
+    for (const selection of set?.selections ?? []) {
+      const { if: skipped = false } = getDirectiveValues(GraphQLSkipDirective, selection, values) ?? {};
+      const { if: included = true } = getDirectiveValues(GraphQLIncludeDirective, selection, values) ?? {};
+      if (skipped || !included) continue;
+      if (selection.kind === Kind.FIELD) return selection;
+      const inside =
+        selection.kind === Kind.INLINE_FRAGMENT
+          ? find(selection.selectionSet)
+          : find(fragments.get(selection.name.value)?.selectionSet);
+      if (inside) return inside;
+    }
+    return undefined;
+  };
+  return find(operation.selectionSet);
+}

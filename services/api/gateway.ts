@@ -1,0 +1,144 @@
+/**
+ * The hubs of a process: one for each lane that somebody follows, made for the first and dropped after the last, and one
+ * subscription of the store's live copy each, however many follow.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import type { LaneId } from '../../schema/ids.ts';
+import type { Journal, Stoppable } from '../journal/journal.ts';
+import type { Lanes } from '../journal/lanes.ts';
+import type { Logger } from '../logger.ts';
+import { apiError } from './errors.ts';
+import type { Follower, Viewer } from './follow.ts';
+import type { Asked, Frames } from './frames.ts';
+import { type GapReader, Hub, type HubOptions } from './hub.ts';
+import type { Sink } from './sink.ts';
+import { Slots } from './slots.ts';
+import type { StreamCounts } from './stream-metrics.ts';
+
+/** Past these a new stream is refused with the error `RATE_LIMITED`. */
+const FOLLOWERS_MAX = 100_000;
+const HUBS_MAX = 20_000;
+const RETRY_AFTER_MS = 5_000;
+/** Streams that read the lane or history at once; the others wait where they are. */
+const CATCHING_UP_MAX = 32;
+/** How long a lost live copy goes unnoticed at the most, while nothing follows it. Source: ARCHITECTURE, "Silence". */
+const COMPARE_MS = 10_000;
+/** Lanes in one comparison. */
+const COMPARE_LANES = 1_000;
+
+export interface GatewayOptions {
+  readonly journal: Pick<Journal, 'listen' | 'read' | 'lastRevisions' | 'onReconnect'>;
+  readonly lanes: Lanes;
+  readonly reads: GapReader;
+  readonly frames: Frames;
+  readonly log: Logger;
+  readonly counts: StreamCounts;
+  readonly limits?: { readonly followers?: number; readonly hubs?: number } | undefined;
+}
+
+export class Gateway {
+  readonly #options: GatewayOptions;
+  readonly #hubOptions: HubOptions;
+  readonly #maxFollowers: number;
+  readonly #maxHubs: number;
+  readonly #hubs = new Map<LaneId, Hub>();
+  readonly #stopping = new AbortController();
+  readonly #reconnects: Stoppable;
+  readonly #timer: NodeJS.Timeout;
+  #comparing = false;
+  #compareAgain = false;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    this.#maxFollowers = options.limits?.followers ?? FOLLOWERS_MAX;
+    this.#maxHubs = options.limits?.hubs ?? HUBS_MAX;
+    const { signal } = this.#stopping;
+    this.#hubOptions = {
+      ...options,
+      slots: new Slots(CATCHING_UP_MAX),
+      rings: { bytes: 0 },
+      answers: { bytes: 0 },
+      pause: (ms) => wait(ms, undefined, { signal, ref: false }),
+    };
+    this.#reconnects = options.journal.onReconnect(() => this.ringAll());
+    this.#timer = setInterval(() => this.ringAll(), COMPARE_MS).unref();
+  }
+
+  /** Never throws; what goes wrong goes to the sink's end. Undefined: it was refused. */
+  follow(asked: Asked, viewer: Viewer, sink: Sink): Follower | undefined {
+    const hub = this.#hubFor(asked.lane);
+    if (!hub) {
+      this.#options.counts.refused++;
+      sink.end(apiError('RATE_LIMITED', 'This server follows as much as it can.', RETRY_AFTER_MS));
+      return undefined;
+    }
+    const follower = hub.join(asked.operation, viewer, sink);
+    void follower.start(asked.after);
+    return follower;
+  }
+
+  /** As if the lane's doorbell had rung: whoever knows that something was stored, and not whether it was heard. */
+  ring(lane: LaneId): void {
+    const hub = this.#hubs.get(lane);
+    if (hub) void this.#compare([hub]);
+  }
+
+  /** As `ring`, for all. One comparison at a time; a call during one is answered by another after it. */
+  ringAll(): void {
+    this.#compareAgain = true;
+    if (this.#comparing || this.#stopping.signal.aborted) return;
+    this.#comparing = true;
+    void this.#compareAll().finally(() => {
+      this.#comparing = false;
+    });
+  }
+
+  /** Drops all hubs and followers. Their sinks hear nothing: whoever owns the connections closes them. */
+  stop(): void {
+    this.#stopping.abort();
+    clearInterval(this.#timer);
+    this.#reconnects.stop();
+    for (const hub of [...this.#hubs.values()]) this.#drop(hub);
+  }
+
+  #hubFor(lane: LaneId): Hub | undefined {
+    const { counts } = this.#options;
+    if (this.#stopping.signal.aborted || counts.followers >= this.#maxFollowers) return undefined;
+    let hub = this.#hubs.get(lane);
+    if (hub) return hub;
+    if (this.#hubs.size >= this.#maxHubs) return undefined;
+    hub = new Hub(lane, this.#hubOptions, (empty) => this.#drop(empty));
+    this.#hubs.set(lane, hub);
+    counts.hubs = this.#hubs.size;
+    return hub;
+  }
+
+  #drop(hub: Hub): void {
+    this.#hubs.delete(hub.lane);
+    this.#options.counts.hubs = this.#hubs.size;
+    hub.stop();
+  }
+
+  async #compareAll(): Promise<void> {
+    while (this.#compareAgain && !this.#stopping.signal.aborted) {
+      this.#compareAgain = false;
+      const hubs = [...this.#hubs.values()];
+      for (let i = 0; i < hubs.length; i += COMPARE_LANES) await this.#compare(hubs.slice(i, i + COMPARE_LANES));
+    }
+  }
+
+  /** Never rejected. With the store out of reach nothing is learnt: its return rings again. */
+  async #compare(hubs: readonly Hub[]): Promise<void> {
+    const before = hubs.map(({ ring }) => ring.revision);
+    try {
+      const last = await this.#options.journal.lastRevisions(hubs.map(({ lane }) => lane));
+      for (const [i, hub] of hubs.entries()) {
+        const revision = last.get(hub.lane);
+        const had = before[i];
+        if (revision !== undefined && had !== undefined) hub.compare(revision, had);
+      }
+    } catch (error) {
+      this.#options.log.debug({ err: error }, 'lanes could not be compared');
+    }
+  }
+}

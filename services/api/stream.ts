@@ -1,0 +1,71 @@
+/** The live streams of conversations, as the servers of WebSocket and SSE see them. */
+import type { DocumentNode, GraphQLSchema } from 'graphql';
+import type { LaneId } from '../../schema/ids.ts';
+import type { Journal, Stoppable } from '../journal/journal.ts';
+import type { Lanes } from '../journal/lanes.ts';
+import type { Logger } from '../logger.ts';
+import { publicError } from './errors.ts';
+import type { Viewer } from './follow.ts';
+import { Frames } from './frames.ts';
+import { Gateway, type GatewayOptions } from './gateway.ts';
+import type { GapReader } from './hub.ts';
+import type { Sink } from './sink.ts';
+import { newStreamCounts, type StreamCounts } from './stream-metrics.ts';
+
+export interface StreamOperation {
+  /** Validated; memoised, since operations are recognised as the same by its identity. */
+  readonly document: DocumentNode;
+  readonly operationName?: string | null | undefined;
+  readonly variables?: Record<string, unknown> | null | undefined;
+  readonly viewer: Viewer;
+  /** A position from outside the document (`Last-Event-ID`): the greater of it and of `after` counts. */
+  readonly lastSeen?: number | undefined;
+}
+
+export interface ConversationStreams {
+  /** The document's operation is a subscription with the root field `conversation`. Never throws; what goes wrong goes to `sink.end`. */
+  open(operation: StreamOperation, sink: Sink): Stoppable;
+  /** As if the lane's live copy had come: for an append that was found by look-up. */
+  ring(lane: LaneId): void;
+  /** Ends following. Sinks hear nothing of it: whoever owns the connections closes them. */
+  stop(): Promise<void>;
+}
+
+export interface StreamsOptions {
+  readonly schema: GraphQLSchema;
+  /** The context of resolvers of frames: the same for all readers. */
+  readonly contextValue: unknown;
+  readonly journal: Pick<Journal, 'listen' | 'read' | 'lastRevisions' | 'onReconnect'>;
+  readonly lanes: Lanes;
+  readonly reads: GapReader;
+  readonly log: Logger;
+  readonly counts?: StreamCounts;
+  readonly limits?: GatewayOptions['limits'];
+}
+
+const NOTHING: Stoppable = { stop: () => {} };
+
+/** Throws if the schema has no subscription `conversation`. */
+export function openStreams(options: StreamsOptions): ConversationStreams {
+  const { log, counts = newStreamCounts() } = options;
+  const frames = new Frames(options);
+  const gateway = new Gateway({ ...options, counts, frames });
+  return {
+    open: ({ document, operationName, variables, viewer, lastSeen }, sink) => {
+      try {
+        const parsed = frames.parse({ document, operationName, variables, admin: viewer.admin });
+        if (parsed.kind === 'bad') {
+          sink.end(parsed.error);
+          return NOTHING;
+        }
+        const after = lastSeen === undefined ? parsed.asked.after : Math.max(lastSeen, parsed.asked.after ?? 0);
+        return gateway.follow({ ...parsed.asked, after }, viewer, sink) ?? NOTHING;
+      } catch (error) {
+        sink.end(publicError(error, log));
+        return NOTHING;
+      }
+    },
+    ring: (lane) => gateway.ring(lane),
+    stop: async () => gateway.stop(),
+  };
+}
