@@ -73,6 +73,7 @@ export type QueryMessageArgs = {
  * Everything that changes something. Each field is nullable, so that one failure never takes the answer of another with it, and
  * each payload has `refused`: the command was understood and decided against. An error at the field's path means that the
  * command was not decided: `BAD_USER_INPUT`, `UNAUTHENTICATED`, `FORBIDDEN`, `RATE_LIMITED`, `UNAVAILABLE`, or `OUTCOME_UNKNOWN`.
+ * Every command can be refused with `RATE_LIMITED` (your send budget), `CONTENDED`, `STORE_FULL` and `KEY_REUSED`.
  * After `OUTCOME_UNKNOWN`, or when no answer came at all, send the same command with the same `clientKey` again, at any time:
  * it is done once, and the first answer is given again.
  */
@@ -80,34 +81,35 @@ export type Mutation = {
   readonly __typename?: 'Mutation';
   /**
    * Opens the direct conversation between you and one other user, or finds it: the two of you have exactly one, the same from
-   * both sides. Found: `accepted.changed` is false and `accepted.seq` is 1. Its members never change.
+   * both sides. Found: `accepted.changed` is false and `accepted.seq` is 1. Its members never change. Refused with `NOT_ALLOWED`
+   * where only the host's server may create.
    */
   readonly openDirect?: Maybe<OpenDirectPayload>;
   /**
    * Opens a group conversation with you as its owner. Creating is event 1 of the conversation; its first message is event 2.
    * Refused with `ALREADY_EXISTS` where the chosen id is taken, `NOT_ALLOWED` where only the host's server may create,
-   * `MEMBER_LIMIT`, `TOO_LARGE` (the title), `KEY_REUSED`.
+   * `MEMBER_LIMIT`, `TOO_LARGE` (the title).
    */
   readonly createConversation?: Maybe<CreateConversationPayload>;
   /**
    * Adds members to a group. Who is a member already is passed over; where all of them are, `accepted.changed` is false.
    * Allowed to owners (and, where the installation says so, to every member). Refused with `NOT_FOUND`, `NOT_ALLOWED`,
-   * `MEMBER_LIMIT`, `KEY_REUSED`.
+   * `MEMBER_LIMIT`.
    */
   readonly addMembers?: Maybe<AddMembersPayload>;
   /**
    * Removes one member from a group. Who is no member already: `accepted.changed` is false. Allowed to owners. The removed one's
-   * streams run up to the removal and complete. Refused with `NOT_FOUND`, `NOT_ALLOWED`, `KEY_REUSED`.
+   * streams run up to the removal and complete. Refused with `NOT_FOUND`, `NOT_ALLOWED`.
    */
   readonly removeMember?: Maybe<RemoveMemberPayload>;
   /**
    * Leaves a group. Allowed to every member; when the last owner leaves, the longest member becomes owner. `conversation` is null
-   * in the answer: it is not yours any more. Refused with `NOT_FOUND`, `NOT_ALLOWED` (a direct conversation), `KEY_REUSED`.
+   * in the answer: it is not yours any more. Refused with `NOT_FOUND`, `NOT_ALLOWED` (a direct conversation).
    */
   readonly leaveConversation?: Maybe<LeaveConversationPayload>;
   /**
    * Sends a message. `accepted` means that it is stored durably, and says at which place. Refused with `NOT_FOUND`,
-   * `NOT_ALLOWED`, `TOO_LARGE`, `KEY_REUSED`, `RATE_LIMITED` (your send budget), `CONTENDED`, `STORE_FULL`.
+   * `NOT_ALLOWED`, `TOO_LARGE`.
    */
   readonly sendMessage?: Maybe<SendMessagePayload>;
 };
@@ -117,6 +119,7 @@ export type Mutation = {
  * Everything that changes something. Each field is nullable, so that one failure never takes the answer of another with it, and
  * each payload has `refused`: the command was understood and decided against. An error at the field's path means that the
  * command was not decided: `BAD_USER_INPUT`, `UNAUTHENTICATED`, `FORBIDDEN`, `RATE_LIMITED`, `UNAVAILABLE`, or `OUTCOME_UNKNOWN`.
+ * Every command can be refused with `RATE_LIMITED` (your send budget), `CONTENDED`, `STORE_FULL` and `KEY_REUSED`.
  * After `OUTCOME_UNKNOWN`, or when no answer came at all, send the same command with the same `clientKey` again, at any time:
  * it is done once, and the first answer is given again.
  */
@@ -129,6 +132,7 @@ export type MutationOpenDirectArgs = {
  * Everything that changes something. Each field is nullable, so that one failure never takes the answer of another with it, and
  * each payload has `refused`: the command was understood and decided against. An error at the field's path means that the
  * command was not decided: `BAD_USER_INPUT`, `UNAUTHENTICATED`, `FORBIDDEN`, `RATE_LIMITED`, `UNAVAILABLE`, or `OUTCOME_UNKNOWN`.
+ * Every command can be refused with `RATE_LIMITED` (your send budget), `CONTENDED`, `STORE_FULL` and `KEY_REUSED`.
  * After `OUTCOME_UNKNOWN`, or when no answer came at all, send the same command with the same `clientKey` again, at any time:
  * it is done once, and the first answer is given again.
  */
@@ -141,6 +145,7 @@ export type MutationCreateConversationArgs = {
  * Everything that changes something. Each field is nullable, so that one failure never takes the answer of another with it, and
  * each payload has `refused`: the command was understood and decided against. An error at the field's path means that the
  * command was not decided: `BAD_USER_INPUT`, `UNAUTHENTICATED`, `FORBIDDEN`, `RATE_LIMITED`, `UNAVAILABLE`, or `OUTCOME_UNKNOWN`.
+ * Every command can be refused with `RATE_LIMITED` (your send budget), `CONTENDED`, `STORE_FULL` and `KEY_REUSED`.
  * After `OUTCOME_UNKNOWN`, or when no answer came at all, send the same command with the same `clientKey` again, at any time:
  * it is done once, and the first answer is given again.
  */
@@ -153,6 +158,7 @@ export type MutationAddMembersArgs = {
  * Everything that changes something. Each field is nullable, so that one failure never takes the answer of another with it, and
  * each payload has `refused`: the command was understood and decided against. An error at the field's path means that the
  * command was not decided: `BAD_USER_INPUT`, `UNAUTHENTICATED`, `FORBIDDEN`, `RATE_LIMITED`, `UNAVAILABLE`, or `OUTCOME_UNKNOWN`.
+ * Every command can be refused with `RATE_LIMITED` (your send budget), `CONTENDED`, `STORE_FULL` and `KEY_REUSED`.
  * After `OUTCOME_UNKNOWN`, or when no answer came at all, send the same command with the same `clientKey` again, at any time:
  * it is done once, and the first answer is given again.
  */
@@ -165,6 +171,7 @@ export type MutationRemoveMemberArgs = {
  * Everything that changes something. Each field is nullable, so that one failure never takes the answer of another with it, and
  * each payload has `refused`: the command was understood and decided against. An error at the field's path means that the
  * command was not decided: `BAD_USER_INPUT`, `UNAUTHENTICATED`, `FORBIDDEN`, `RATE_LIMITED`, `UNAVAILABLE`, or `OUTCOME_UNKNOWN`.
+ * Every command can be refused with `RATE_LIMITED` (your send budget), `CONTENDED`, `STORE_FULL` and `KEY_REUSED`.
  * After `OUTCOME_UNKNOWN`, or when no answer came at all, send the same command with the same `clientKey` again, at any time:
  * it is done once, and the first answer is given again.
  */
@@ -177,6 +184,7 @@ export type MutationLeaveConversationArgs = {
  * Everything that changes something. Each field is nullable, so that one failure never takes the answer of another with it, and
  * each payload has `refused`: the command was understood and decided against. An error at the field's path means that the
  * command was not decided: `BAD_USER_INPUT`, `UNAUTHENTICATED`, `FORBIDDEN`, `RATE_LIMITED`, `UNAVAILABLE`, or `OUTCOME_UNKNOWN`.
+ * Every command can be refused with `RATE_LIMITED` (your send budget), `CONTENDED`, `STORE_FULL` and `KEY_REUSED`.
  * After `OUTCOME_UNKNOWN`, or when no answer came at all, send the same command with the same `clientKey` again, at any time:
  * it is done once, and the first answer is given again.
  */
@@ -190,7 +198,8 @@ export type Subscription = {
   /**
    * The events of one conversation, in order and without holes: `StreamStarted`, then every event after your position, then
    * `CaughtUp`, then what happens, as it happens. Your own events come too. Ends with the error `NOT_FOUND` where there is no
-   * such conversation or it is not yours, and completes after the `MemberRemoved` that names you.
+   * such conversation or it is not yours, and completes after the `MemberRemoved` that names you. Who is a former member gets
+   * what is left up to that removal.
    */
   readonly conversation: ConversationFrame;
 };
@@ -220,7 +229,10 @@ export type CreateConversationInput = {
    * from you and `clientKey`, so that a retry finds the same conversation.
    */
   readonly id?: InputMaybe<Scalars['ID']['input']>;
-  /** What the group is called; at most 1,024 bytes of UTF-8. Absent or null: it has no title. */
+  /**
+   * What the group is called: not empty, well-formed Unicode (else the error `BAD_USER_INPUT`), and at most 1,024 bytes of UTF-8
+   * (else refused with `TOO_LARGE`). Absent or null: it has no title.
+   */
   readonly title?: InputMaybe<Scalars['String']['input']>;
   /** The ids of the other members. You are always one, named or not; doubles count once. At most 10,000 members with you. */
   readonly members: ReadonlyArray<Scalars['ID']['input']>;
@@ -267,7 +279,10 @@ export type SendMessageInput = {
    * Every member sees it, as `Message.clientKey`.
    */
   readonly clientKey: Scalars['String']['input'];
-  /** What the message says: at most 16 KiB (16,384 bytes) of UTF-8. */
+  /**
+   * What the message says: not empty, well-formed Unicode (else the error `BAD_USER_INPUT`), and at most 16 KiB (16,384 bytes) of
+   * UTF-8 (else refused with `TOO_LARGE`).
+   */
   readonly text: Scalars['String']['input'];
 };
 
@@ -389,7 +404,7 @@ export type RefusalCode =
   | 'CONTENDED'
   /** The store is at its limit. Retryable, once an operator has made room. */
   | 'STORE_FULL'
-  /** You send faster than your budget allows. Retryable after `retryAfterMs`. */
+  /** You send faster than your budget allows; every command counts, whatever becomes of it. Retryable after `retryAfterMs`. */
   | 'RATE_LIMITED';
 
 /**
@@ -398,9 +413,9 @@ export type RefusalCode =
  * you don't know by `retryable`.
  */
 export type ErrorCode =
-  /** The request's document is not GraphQL, or larger or deeper than the limits. Not retryable. */
+  /** The request's document is not GraphQL, or has more tokens than the limit. Not retryable. */
   | 'GRAPHQL_PARSE_FAILED'
-  /** The document does not fit this schema, or breaks a limit on depth, aliases or cost. Not retryable. */
+  /** The document does not fit this schema, or breaks a limit on its depth, fields, aliases or directives. Not retryable. */
   | 'GRAPHQL_VALIDATION_FAILED'
   /** An argument, variable, id or the request's own form is not acceptable. Not retryable. */
   | 'BAD_USER_INPUT'
@@ -660,7 +675,7 @@ export type Conversation = {
   readonly me?: Maybe<Member>;
   /** The other member of a direct conversation. Null: it is a group, or you are not one of the two. */
   readonly directWith?: Maybe<User>;
-  /** Its members, in the order of their coming in. Null only with an error at this path. */
+  /** Its members, in the order of their coming in, those of one event by id. Null only with an error at this path. */
   readonly members?: Maybe<MemberConnection>;
   /**
    * A page of its messages. Edges always rise by `seq`, whichever end the page is taken from. Without any argument: the newest 50.
