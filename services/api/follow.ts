@@ -104,8 +104,7 @@ export class Follower {
           return;
         }
         const run = this.audience.run(this.#position, this.#end);
-        if (!run) return;
-        this.#give(run.payload, run.to);
+        if (!run || !this.#give(run.payload, run.to)) return;
       } else if (this.#caughtUpAt === SOMEWHERE) {
         this.#catchUp();
       } else {
@@ -163,25 +162,31 @@ export class Follower {
       if (!this.#mark({ __typename: 'StreamStarted', lane, seq })) return false;
       this.#startOwed = false;
     }
-    if (this.#resetOwed && this.#mode === 'live') {
+    if (this.#resetOwed) {
       if (!this.#mark({ __typename: 'Reset', lane, seq, resetReason: this.#resetOwed })) return false;
       this.#resetOwed = undefined;
     }
-    return this.#mode === 'live';
+    return true;
   }
 
-  /** False: it is not ready, and was not given. */
+  /** False: it is not ready, or the sink is full. */
   #mark(source: FrameSource): boolean {
     const payload = this.audience.mark(source);
-    if (payload) this.#give(payload, source.seq);
-    return payload !== undefined;
+    return payload !== undefined && this.#give(payload, source.seq);
   }
 
-  #give(payload: SharedPayload, to: number): void {
+  /** False: the sink is full. The reader waits where it is. */
+  #give(payload: SharedPayload, to: number): boolean {
+    if (payload.parts.length > 0 && !this.#sink.write(payload, to)) {
+      this.#park();
+      return false;
+    }
     this.#position = to;
-    if (payload.parts.length === 0) return;
     this.#hub.counts.deliveries += payload.parts.length;
-    if (this.#sink.write(payload, to) || this.#position >= this.#end) return;
+    return true;
+  }
+
+  #park(): void {
     this.#mode = 'parked';
     this.#sink.onDrain(() => {
       if (this.#mode !== 'parked') return;
@@ -309,9 +314,9 @@ export class Follower {
       const payload = new SharedPayload(parts, last);
       parts = [];
       bytes = 0;
-      this.#give(payload, last);
+      if (!this.#give(payload, last)) return false;
       if (last >= this.#end) this.#finish();
-      return this.#mode === 'catching';
+      return last < this.#end;
     };
     for (const event of events) {
       if (event.seq <= last) continue;

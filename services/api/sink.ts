@@ -42,10 +42,10 @@ export class SharedPayload {
 }
 
 export interface Sink {
-  /** Always takes the payload. False: nothing more before `onDrain` calls; a sink that is closed answers false and stays silent. */
+  /** False: it is full, or closed, and did not take the payload; nothing more is offered before `onDrain` calls. */
   write(payload: SharedPayload, seq: number): boolean;
-  /** Calls once, when there is room again. Asked for only after `write` answered false, one callback at a time. */
+  /** Calls once, when there is room again; never, where it is closed. Asked for only after `write` answered false. */
   onDrain(callback: () => void): void;
-  /** Completes the operation, after an error when given. Comes after everything written, also when the sink is full. */
+  /** Completes the operation, after an error when given. Comes after everything that was taken, also when the sink is full. */
   end(error?: GraphQLError): void;
 }
