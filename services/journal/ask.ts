@@ -1,0 +1,168 @@
+/**
+ * Questions to JetStream that read: each has one end, the whole answer or `JournalUnavailable`. How many are under way at a
+ * time is bounded, so that a burst of reads waits here and not in the server's memory.
+ */
+import type { Msg, MsgHdrs } from 'nats';
+import { JournalUnavailable } from './journal.ts';
+import type { Asker, Link } from './link.ts';
+import { type Answer, answerOf, headerOf, jsonOf, numberOf, statusOf, statusTextOf } from './message.ts';
+
+/** No answer, or no further one, for this long. */
+const STALLED_MS = 2_000;
+/** A read that finds the connection down waits for it: most outages are shorter than a reader's patience. */
+const DOWN_WAIT_MS = 1_000;
+const UNDER_WAY = 64;
+const WAITING = 8_192;
+
+const unavailable = (why: string): JournalUnavailable => new JournalUnavailable(`the store cannot be read now: ${why}`);
+const whyLost = (why: 'disconnected' | 'timeout'): string =>
+  why === 'timeout' ? 'it does not answer' : 'the connection was lost';
+
+export interface Batch {
+  /** In the order of the stream. */
+  readonly messages: readonly Answer[];
+  /** How many further messages there are. */
+  readonly pending: number;
+  /** The stream's last sequence as the answering server had it; 0: not said (nothing found, or not a multi-subject read). */
+  readonly upTo: number;
+}
+
+export class Questions {
+  readonly #link: Link;
+  #underWay = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(link: Link) {
+    this.#link = link;
+  }
+
+  /** One answer; undefined: no such message (404). Throws JournalUnavailable. */
+  one(subject: string, payload?: string): Promise<Answer | undefined> {
+    return this.#asked((resolve, reject) => new OneAnswer(resolve, reject), subject, payload);
+  }
+
+  /** A direct get of many messages, whole up to the batch's own end. Throws JournalUnavailable. */
+  batch(stream: string, request: Record<string, unknown>): Promise<Batch> {
+    return this.#asked(
+      (resolve, reject) =>
+        new BatchAnswer('multi_last' in request ? 'No Results' : 'Message Not Found', resolve, reject),
+      `$JS.API.DIRECT.GET.${stream}`,
+      JSON.stringify(request),
+    );
+  }
+
+  /** A question to JetStream's API. `ApiRefusal` where it answers with an error. Throws JournalUnavailable, too. */
+  async api<T>(subject: string, request?: unknown): Promise<T> {
+    const answer = await this.one(`$JS.API.${subject}`, request === undefined ? '' : JSON.stringify(request));
+    if (!answer) throw unavailable('no answer');
+    const parsed = jsonOf(answer.data) as T & { error?: { code: number; err_code?: number; description: string } };
+    if (parsed.error) throw new ApiRefusal(parsed.error.err_code ?? parsed.error.code, parsed.error.description);
+    return parsed;
+  }
+
+  /** Publishes into a stream that is not a lane's; the answer is what `api` gives. */
+  async publish(subject: string, payload: Uint8Array, headers?: MsgHdrs): Promise<Answer | undefined> {
+    return this.#asked((resolve, reject) => new OneAnswer(resolve, reject), subject, payload, headers);
+  }
+
+  async #asked<T>(
+    askerOf: (resolve: (answer: T) => void, reject: (error: Error) => void) => Asker,
+    subject: string,
+    payload?: string | Uint8Array,
+    headers?: MsgHdrs,
+  ): Promise<T> {
+    if (!this.#link.up && !(await this.#link.whenUp(DOWN_WAIT_MS))) throw unavailable('not connected');
+    if (this.#underWay >= UNDER_WAY) {
+      if (this.#waiting.length >= WAITING) throw unavailable('too many reads wait');
+      await new Promise<void>((go) => this.#waiting.push(go));
+    } else this.#underWay++;
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        if (!this.#link.ask(askerOf(resolve, reject), subject, payload, headers)) reject(unavailable('not connected'));
+      });
+    } finally {
+      // The place goes to the next in line, or back.
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#underWay--;
+    }
+  }
+}
+
+/** JetStream understood, and said no: its `err_code`, and its words. */
+export class ApiRefusal extends Error {
+  readonly code: number;
+
+  constructor(code: number, message: string) {
+    super(`${message} (${code})`);
+    this.code = code;
+  }
+}
+
+class OneAnswer implements Asker {
+  deadline = performance.now() + STALLED_MS;
+  readonly #resolve: (answer: Answer | undefined) => void;
+  readonly #reject: (error: Error) => void;
+
+  constructor(resolve: (answer: Answer | undefined) => void, reject: (error: Error) => void) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  answered(message: Msg): true {
+    const answer = answerOf(message);
+    const status = answer.data.length === 0 ? statusOf(answer.head) : 0;
+    if (status === 404) this.#resolve(undefined);
+    else if (status >= 300) this.#reject(unavailable(`${status} ${statusTextOf(answer.head)}`));
+    else this.#resolve(answer);
+    return true;
+  }
+
+  lost(why: 'disconnected' | 'timeout'): void {
+    this.#reject(unavailable(whyLost(why)));
+  }
+}
+
+/**
+ * Each message names the one before it in the batch, and the end (204) names the last: an answer that was lost on the way is
+ * noticed, and a batch whose end did not come is no batch.
+ */
+class BatchAnswer implements Asker {
+  deadline = performance.now() + STALLED_MS;
+  readonly #resolve: (batch: Batch) => void;
+  readonly #reject: (error: Error) => void;
+  /** How the server says that there is nothing; in other words it is a failed read. */
+  readonly #nothing: string;
+  readonly #messages: Answer[] = [];
+  #last = 0;
+
+  constructor(nothing: string, resolve: (batch: Batch) => void, reject: (error: Error) => void) {
+    this.#nothing = nothing;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  answered(message: Msg): boolean {
+    const answer = answerOf(message);
+    const { head } = answer;
+    const status = answer.data.length === 0 ? statusOf(head) : 0;
+    if (status === 404 && this.#messages.length === 0 && statusTextOf(head) === this.#nothing)
+      this.#resolve({ messages: [], pending: 0, upTo: 0 });
+    else if (status !== 0 && status !== 204) this.#reject(unavailable(`${status} ${statusTextOf(head)}`));
+    else if (numberOf(head, 'Nats-Last-Sequence') !== this.#last) this.#reject(unavailable('an answer was lost'));
+    else if (status === 204) {
+      const pending = numberOf(head, 'Nats-Num-Pending');
+      this.#resolve({ messages: this.#messages, pending, upTo: Number(headerOf(head, 'Nats-UpTo-Sequence')) });
+    } else {
+      this.#messages.push(answer);
+      this.#last = numberOf(head, 'Nats-Sequence');
+      this.deadline = performance.now() + STALLED_MS;
+      return false;
+    }
+    return true;
+  }
+
+  lost(why: 'disconnected' | 'timeout'): void {
+    this.#reject(unavailable(whyLost(why)));
+  }
+}

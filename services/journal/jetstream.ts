@@ -1,0 +1,166 @@
+/** The lanes in NATS JetStream: two connections, and the port's verbs over them. */
+import type { LaneRecord } from '../../schema/events.ts';
+import type { LaneId, Revision } from '../../schema/ids.ts';
+import { liveSubject, partitionOf } from '../../schema/subjects.ts';
+import type { Logger } from '../logger.ts';
+import { Appends } from './append.ts';
+import { ApiRefusal, Questions } from './ask.ts';
+import { type ConsumeOptions, consume } from './consume.ts';
+import {
+  type AppendOutcome,
+  type Journal,
+  JournalUnavailable,
+  type ReadOptions,
+  type Stoppable,
+  type StoredRecord,
+  type StoredSnapshot,
+} from './journal.ts';
+import { type Link, type LinkOptions, openLink } from './link.ts';
+import { answerOf, storedRecordOf } from './message.ts';
+import { Reads } from './read.ts';
+import { Snapshots } from './snapshots.ts';
+import { describeTopology, ensureTopology, type TopologyOptions, type TopologyReport } from './topology.ts';
+
+export type JetStreamOptions = LinkOptions & TopologyOptions;
+
+const OPEN_RETRY_MS = 200;
+
+export type JournalStatus = { readonly isReady: true } | { readonly isReady: false; readonly reason: string };
+
+export interface JetStreamJournal extends Journal {
+  /** Whether an append may be expected to be stored now: connected, and JetStream answers. */
+  status(): Promise<JournalStatus>;
+}
+
+/**
+ * Connects, makes or checks the streams, and settles when JetStream answers, however long that takes (`signal` ends it).
+ * Throws ConfigError for what waiting does not mend: credentials, version, number of partitions, limits.
+ */
+export async function openJetStreamJournal(options: JetStreamOptions): Promise<JetStreamJournal> {
+  const [writing, reading] = await Promise.all([
+    openLink({ ...options, name: `${options.name}-write` }),
+    openLink({ ...options, name: `${options.name}-read` }),
+  ]);
+  const questions = new Questions(reading);
+  try {
+    await ensured(reading, questions, options);
+  } catch (error) {
+    await Promise.all([writing.close(), reading.close()]);
+    throw error;
+  }
+  return new JetStream(writing, reading, questions, options);
+}
+
+/** What the streams are and should be, for `lanes doctor`. Throws where NATS does not let us in, or JetStream does not answer. */
+export async function inspectTopology(options: JetStreamOptions): Promise<TopologyReport> {
+  const link = await openLink(options);
+  try {
+    return await describeTopology(link, new Questions(link), options);
+  } finally {
+    await link.close();
+  }
+}
+
+async function ensured(link: Link, questions: Questions, options: JetStreamOptions): Promise<void> {
+  for (let said = false; ; said = true) {
+    try {
+      return await ensureTopology(link, questions, options);
+    } catch (error) {
+      if (!(error instanceof JournalUnavailable)) throw error;
+      if (!said) options.log.warn({ reason: error.message }, 'waiting for JetStream: is it enabled for our user?');
+    }
+    options.signal?.throwIfAborted();
+    await new Promise((wake) => setTimeout(wake, OPEN_RETRY_MS));
+  }
+}
+
+/**
+ * Appends have a connection of their own: the server answers a connection's reads one after the other, and a large one would
+ * hold up whatever was sent behind it. Live copies come on the connection that reads: what is read after `listen` is read
+ * after the server knows the listener.
+ */
+class JetStream implements JetStreamJournal {
+  readonly partitions: number;
+  readonly #writing: Link;
+  readonly #reading: Link;
+  readonly #questions: Questions;
+  readonly #log: Logger;
+  readonly #appends: Appends;
+  readonly #reads: Reads;
+  readonly #snapshots: Snapshots;
+  readonly #closing = new AbortController();
+
+  constructor(writing: Link, reading: Link, questions: Questions, { partitions, log }: JetStreamOptions) {
+    this.partitions = partitions;
+    this.#writing = writing;
+    this.#reading = reading;
+    this.#questions = questions;
+    this.#log = log;
+    this.#appends = new Appends(writing, partitions);
+    this.#reads = new Reads(reading, questions, partitions);
+    this.#snapshots = new Snapshots(questions, partitions);
+  }
+
+  append(record: LaneRecord, expected: Revision): Promise<AppendOutcome> {
+    return this.#appends.append(record, expected);
+  }
+
+  last(lane: LaneId) {
+    return this.#reads.last(lane);
+  }
+
+  lastRevisions(lanes: readonly LaneId[]) {
+    return this.#reads.lastRevisions(lanes);
+  }
+
+  read(lane: LaneId, from: Revision, options?: ReadOptions) {
+    return this.#reads.read(lane, from, options);
+  }
+
+  readSnapshot(lane: LaneId) {
+    return this.#snapshots.read(lane);
+  }
+
+  writeSnapshot(lane: LaneId, snapshot: StoredSnapshot) {
+    return this.#snapshots.write(lane, snapshot);
+  }
+
+  listen(lane: LaneId, onRecord: (record: StoredRecord) => void): Stoppable {
+    const subject = liveSubject(partitionOf(lane, this.partitions), lane);
+    return this.#reading.subscribe(subject, (message) => onRecord(storedRecordOf(answerOf(message))));
+  }
+
+  onReconnect(callback: () => void): Stoppable {
+    return this.#reading.onChange((up) => up && callback());
+  }
+
+  partitionEnd(partition: number) {
+    return this.#reads.partitionEnd(partition);
+  }
+
+  consume(partition: number, from: Revision, { maxBatch, signal }: ConsumeOptions) {
+    const parts = { link: this.#reading, reads: this.#reads, log: this.#log };
+    return consume(parts, partition, from, { maxBatch, signal: AbortSignal.any([signal, this.#closing.signal]) });
+  }
+
+  lanes(partition: number) {
+    return this.#reads.lanes(partition);
+  }
+
+  async status(): Promise<JournalStatus> {
+    if (!this.#writing.up || !this.#reading.up) return { isReady: false, reason: 'not connected to NATS' };
+    try {
+      await this.#questions.api('INFO');
+      return { isReady: true };
+    } catch (error) {
+      if (error instanceof JournalUnavailable || error instanceof ApiRefusal)
+        return { isReady: false, reason: `JetStream: ${error.message}` };
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all([this.#writing.close(), this.#reading.close()]);
+  }
+}
