@@ -1,0 +1,21 @@
+# One image for every room; the command names the room.
+FROM node:22-bookworm-slim AS build
+WORKDIR /lanes
+COPY package.json package-lock.json ./
+RUN npm ci --include=dev --no-audit --no-fund
+COPY tsconfig.json ./
+COPY schema ./schema
+COPY services ./services
+COPY bridge ./bridge
+RUN npx tsc -p . --incremental false --noCheck && npm prune --omit=dev --no-audit --no-fund
+
+FROM node:22-bookworm-slim
+ENV NODE_ENV=production
+WORKDIR /lanes
+COPY --from=build /lanes/package.json ./
+COPY --from=build /lanes/node_modules ./node_modules
+COPY --from=build /lanes/dist ./dist
+COPY --from=build /lanes/schema ./schema
+USER node
+ENTRYPOINT ["node", "dist/services/cli/main.js"]
+CMD ["--help"]
