@@ -1,0 +1,30 @@
+/**
+ * Compares what was promised with what the stores hold. Pure: a trace comes in, the broken promises come out, by name.
+ * An empty answer means that every invariant held for what was recorded.
+ */
+import { checkAnswers, checkOrder } from './check-answers.ts';
+import { checkHistory } from './check-history.ts';
+import { checkPage } from './check-pages.ts';
+import { checkReaders, checkSession } from './check-streams.ts';
+import { factsOf } from './facts.ts';
+import type { Trace, Violation } from './trace.ts';
+
+export function check(trace: Trace): Violation[] {
+  const facts = factsOf(trace);
+  const found: Violation[] = trace.crashes.map(({ process, how }) => ({
+    invariant: 'I12',
+    what: `${process} ended by itself: ${how}`,
+  }));
+  for (const lane of facts.values()) found.push(...checkOrder(lane), ...checkAnswers(lane));
+  found.push(...checkHistory(trace.stores));
+  for (const session of trace.sessions) {
+    const lane = facts.get(session.lane);
+    if (lane) found.push(...checkSession(lane, session));
+  }
+  found.push(...checkReaders(facts, trace.sessions, trace.pages));
+  for (const read of trace.pages) {
+    const lane = facts.get(read.lane);
+    if (lane) found.push(...checkPage(lane, read));
+  }
+  return found;
+}
