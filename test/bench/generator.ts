@@ -13,10 +13,18 @@ export interface Generator<P extends Protocol> {
 const STOP_MS = 10_000;
 
 /** `script` is a path below this folder, without its ending: the process runs the compiled form when we are compiled. */
-export async function startGenerator<P extends Protocol>(script: string, options: P['open']): Promise<Generator<P>> {
+export async function startGenerator<P extends Protocol>(
+  script: string,
+  options: P['open'],
+  nodeArgs: readonly string[] = [],
+): Promise<Generator<P>> {
   const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const path = fileURLToPath(new URL(`./${script}.${ending}`, import.meta.url));
-  const child = fork(path, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced' });
+  const child = fork(path, {
+    stdio: ['ignore', nodeArgs.length > 0 ? 'ignore' : 'inherit', nodeArgs.length > 0 ? 'ignore' : 'inherit', 'ipc'],
+    serialization: 'advanced',
+    execArgv: [...nodeArgs],
+  });
   const stop = () => end(child);
   try {
     const opened = (await ask(child, { kind: 'open', with: options })) as P['opened'];

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../support/servers.ts';
 import { wait } from './generate/load.ts';
+import { nowNs } from './generate/pace.ts';
 
 export interface Room {
   readonly pid: number;
@@ -32,6 +33,7 @@ export async function spawnRoom({ name, environment, logDir, nodeArgs = [] }: Ro
   const adminPort = await freePort();
   const log = join(logDir, `${name}-${port}.log`);
   const output = openSync(log, 'a', 0o600);
+  const startedNs = nowNs();
   const child = spawn(process.execPath, [...nodeArgs, MAIN, name], {
     // The channel tells the room when we are gone.
     stdio: ['ignore', output, output, 'ipc'],
@@ -40,7 +42,8 @@ export async function spawnRoom({ name, environment, logDir, nodeArgs = [] }: Ro
   closeSync(output);
   // A room's admin port is offset by its place among the rooms.
   const admin = adminPort + (name === 'projector' ? 1 : 0);
-  return { child, log, room: { pid: child.pid ?? 0, port, adminPort: admin, stop: () => end(child) } satisfies Room };
+  const room: Room = { pid: child.pid ?? 0, port, adminPort: admin, stop: () => end(child) };
+  return { child, log, room, startedNs };
 }
 
 /** Settles when the room says that it is ready. */

@@ -2,6 +2,12 @@
 import { cpus } from 'node:os';
 import type { Figure } from './figure.ts';
 import { p1, p1f, p1w } from './p1.ts';
+import { p2 } from './p2.ts';
+import { p3 } from './p3.ts';
+import { p4, p4b } from './p4.ts';
+import { p5 } from './p5.ts';
+import { p6 } from './p6.ts';
+import { p10 } from './p10.ts';
 import { figureJson, figureText } from './print.ts';
 import { type Rig, startRig } from './rig.ts';
 import { FULL, type Pace, QUICK } from './rounds.ts';
@@ -15,6 +21,13 @@ const BENCHES: readonly Bench[] = [
   { id: 'P1', modes: ['default'], measure: p1 },
   { id: 'P1w', modes: ['default'], measure: p1w },
   { id: 'P1f', modes: ['always'], measure: p1f },
+  { id: 'P2', modes: ['default', 'always'], measure: p2 },
+  { id: 'P3', modes: ['default', 'always'], measure: p3 },
+  { id: 'P4', modes: ['default'], measure: p4 },
+  { id: 'P4b', modes: ['default'], measure: p4b },
+  { id: 'P5', modes: ['default'], measure: p5 },
+  { id: 'P6', modes: ['default'], measure: p6 },
+  { id: 'P10', modes: ['always'], measure: p10 },
 ];
 const USAGE = `npm run bench [-- ${BENCHES.map(({ id }) => id).join(' ')}] [--quick] [--json]`;
 
@@ -43,6 +56,11 @@ async function main(args: readonly string[]): Promise<number> {
   );
 }
 
+/** Settles at Ctrl-C: the servers are stopped then, and the other children end when this process is gone. */
+const interrupted = new Promise<'interrupted'>((resolve) => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('interrupted'));
+});
+
 /** Figures of one durability mode share its servers. A figure that cannot be measured does not stop the others. */
 async function measureAll(wanted: readonly Bench[], pace: Pace, show: (figure: Figure) => void): Promise<number> {
   let failed = 0;
@@ -54,7 +72,9 @@ async function measureAll(wanted: readonly Bench[], pace: Pace, show: (figure: F
       for (const { id, measure } of now) {
         say(`${id} [sync_interval: ${mode}] …`);
         try {
-          for (const figure of await measure(rig, pace)) show(figure);
+          const figures = await Promise.race([measure(rig, pace), interrupted]);
+          if (figures === 'interrupted') return 130;
+          for (const figure of figures) show(figure);
         } catch (error) {
           failed++;
           say(`${id}: not measured: ${error instanceof Error ? error.stack : String(error)}`);
@@ -74,4 +94,6 @@ const header = ({ rounds, ms }: Pace): string =>
     ...(rounds < FULL.rounds ? ['QUICK: fewer and shorter rounds than the rules ask for; a look, not a figure'] : []),
   ].join('\n');
 
-process.exitCode = await main(process.argv.slice(2));
+const code = await main(process.argv.slice(2));
+if (code === 130) process.exit(code);
+process.exitCode = code;

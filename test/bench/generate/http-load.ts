@@ -1,6 +1,6 @@
 /** Sends over HTTP: keep-alive connections with one request in flight each, HTTP/1.1 written by hand. */
 import { connect, type Socket } from 'node:net';
-import type { Load } from './load.ts';
+import type { Done, Load } from './load.ts';
 import { authorizationOf, keyMaker, type Sender, sendBody, TEXT } from './operations.ts';
 
 export interface HttpOptions {
@@ -10,8 +10,6 @@ export interface HttpOptions {
   /** Connection i is sender i modulo their number. */
   readonly senders: readonly Sender[];
 }
-
-type Done = (error?: string) => void;
 
 export async function openHttpLoad({ port, connections, senders }: HttpOptions): Promise<Load> {
   const key = keyMaker();

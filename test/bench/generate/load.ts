@@ -3,10 +3,12 @@ import { build, type Histogram } from 'hdr-histogram-js';
 import { type CpuUse, cpuBetween, type Pids, readCpu } from '../cpu.ts';
 import { nowNs, pace } from './pace.ts';
 
+/** With what went wrong if anything did, else with the answer where there is one. */
+export type Done = (error?: string, answer?: string) => void;
 /** Something that can be done many times at once. */
 export interface Load {
-  /** Starts one operation; `done` is called once, later, with what went wrong if anything did. */
-  start(done: (error?: string) => void): void;
+  /** Starts one operation; `done` is called once, later. */
+  start(done: Done): void;
   close(): Promise<void>;
 }
 export type LoadJob = { readonly warmMs: number; readonly ms: number; readonly pids: Pids } & (

@@ -1,7 +1,7 @@
 /** What a client says, built so that saying it costs the generator little: fixed parts are made once. */
 
 export const SEND =
-  'mutation Send($input:SendMessageInput!){sendMessage(input:$input){accepted{seq acceptedAt repeated}refused{code message}}}';
+  'mutation Send($input:SendMessageInput!){sendMessage(input:$input){accepted{conversationId seq acceptedAt repeated}refused{code message}}}';
 export const FOLLOW =
   'subscription Follow($id:ID!){conversation(id:$id){__typename conversationId seq ...on MessageSent{at message{id seq text sentAt clientKey sender{id}}}}}';
 

@@ -1,6 +1,6 @@
 /** The limit under every send: the NATS client's own JetStream publish with a message id. */
 import { connect } from 'nats';
-import type { Load } from './load.ts';
+import type { Done, Load } from './load.ts';
 import { keyMaker } from './operations.ts';
 
 export interface PublishOptions {
@@ -12,8 +12,6 @@ export interface PublishOptions {
   readonly subjects: readonly string[];
   readonly payloadBytes: number;
 }
-
-type Done = (error?: string) => void;
 
 /** `done` is called when the server has acknowledged that it is stored. */
 export async function openPublisher({ url, user, password, subjects }: PublishOptions) {

@@ -27,7 +27,10 @@ export function frameOf(text: string): Buffer {
   return frame;
 }
 
-/** Called when a frame has come whole. `payload` is absent while payloads are skipped. */
+/** What is read by any socket, until its callback returns: a stream of buffers would cost more than the bytes. */
+const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
+
+/** Called when a frame has come whole. `payload` is absent while payloads are skipped, and good until the call returns. */
 export type OnFrame = (opcode: number, length: number, payload: Buffer | undefined) => void;
 
 class FrameReader {
@@ -59,7 +62,8 @@ class FrameReader {
         at += head + length;
       }
     }
-    this.#rest = at < data.length ? data.subarray(at) : undefined;
+    // Copied: the bytes that came are in a buffer that all sockets share.
+    this.#rest = at < data.length ? Buffer.from(data.subarray(at)) : undefined;
   }
 
   #skip(data: Buffer, at: number): number {
@@ -100,7 +104,6 @@ export class Wire {
             : `closed ${payload.readUInt16BE(0)} ${payload.toString('latin1', 2)}`,
         );
     });
-    socket.on('data', (chunk) => this.#reader.push(chunk));
     socket.on('close', () => this.onClosed('the connection went'));
   }
 
@@ -123,11 +126,36 @@ export class Wire {
 /** Settles when the server has switched protocols. */
 export function openWire({ port, path, protocol }: WireOptions): Promise<Wire> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-    let heard = '';
+    let [heard, wire]: [string, Wire | undefined] = ['', undefined];
+    const socket = connect({
+      port,
+      host: '127.0.0.1',
+      noDelay: true,
+      onread: {
+        buffer: READ_BUFFER,
+        callback: (length) => {
+          if (wire === undefined) onHead(READ_BUFFER.toString('latin1', 0, length));
+          else wire.receive(READ_BUFFER.subarray(0, length));
+          return true;
+        },
+      },
+    });
     const fail = (error: Error) => {
       socket.destroy();
       reject(error);
+    };
+    const onHead = (text: string) => {
+      heard += text;
+      const end = heard.indexOf('\r\n\r\n');
+      if (end < 0) return;
+      if (!heard.startsWith('HTTP/1.1 101')) return fail(new Error(`no WebSocket: ${heard.slice(0, 200)}`));
+      socket.off('error', fail);
+      socket.on('error', () => {});
+      const opened = new Wire(socket);
+      wire = opened;
+      resolve(opened);
+      const rest = Buffer.from(heard.slice(end + 4), 'latin1');
+      if (rest.length > 0) queueMicrotask(() => opened.receive(rest));
     };
     socket.once('error', fail);
     socket.once('connect', () => {
@@ -137,19 +165,5 @@ export function openWire({ port, path, protocol }: WireOptions): Promise<Wire> {
           `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${asked}\r\n`,
       );
     });
-    const onData = (chunk: Buffer) => {
-      heard += chunk.toString('latin1');
-      const end = heard.indexOf('\r\n\r\n');
-      if (end < 0) return;
-      if (!heard.startsWith('HTTP/1.1 101')) return fail(new Error(`no WebSocket: ${heard.slice(0, 200)}`));
-      socket.off('data', onData);
-      socket.off('error', fail);
-      socket.on('error', () => {});
-      const wire = new Wire(socket);
-      resolve(wire);
-      const rest = Buffer.from(heard.slice(end + 4), 'latin1');
-      if (rest.length > 0) queueMicrotask(() => wire.receive(rest));
-    };
-    socket.on('data', onData);
   });
 }

@@ -1,5 +1,5 @@
 /** Sends over WebSocket (`graphql-transport-ws`): one socket for each sender, any number of operations in flight on it. */
-import type { Load } from './load.ts';
+import type { Done, Load } from './load.ts';
 import { keyMaker, type Sender, sendBody, TEXT } from './operations.ts';
 import { openGraphqlWire } from './subscriber.ts';
 import { frameOf, type Wire } from './wire.ts';
@@ -9,8 +9,6 @@ export interface WsOptions {
   readonly port: number;
   readonly senders: readonly Sender[];
 }
-
-type Done = (error?: string) => void;
 
 export async function openWsLoad({ port, senders }: WsOptions): Promise<Load> {
   const key = keyMaker();
@@ -63,6 +61,7 @@ export class SendingSocket {
     const done = this.#waiting.get(id);
     if (done === undefined) return;
     this.#waiting.delete(id);
-    done(message.includes('"accepted":{') ? undefined : message.slice(0, 600));
+    if (message.includes('"accepted":{')) done(undefined, message);
+    else done(message.slice(0, 600));
   }
 }
