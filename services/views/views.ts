@@ -67,7 +67,7 @@ export interface PositionDocument {
   readonly rid: string | null;
   /** Up to here `conversations` is written, too. Never above `w`. */
   readonly listed: Revision;
-  /** Parked records at or below the watermark. */
+  /** How many of its records are parked; at least those at or below the watermark are counted. */
   readonly parked: number;
   /** Why nothing more is projected: this history was made from another stream. */
   readonly halted?: string;
@@ -82,8 +82,10 @@ export interface PersonDocument {
 export interface LeaseDocument {
   readonly _id: string;
   readonly owner: string;
+  /** The owner's process: its machine, its number there, and when it began, since numbers come again. */
   readonly host: string;
   readonly pid: number;
+  readonly began: number;
   readonly until: Date;
 }
 

@@ -1,0 +1,41 @@
+/** The projector as a process of its own: history, from the lanes to MongoDB. */
+import type { Config } from '../config.ts';
+import { openJetStreamJournal } from '../journal/jetstream.ts';
+import type { Logger } from '../logger.ts';
+import { adminPortOf, createRegistry, startAdmin } from '../metrics.ts';
+import type { Running } from '../run.ts';
+import { Mongo } from '../views/connect.ts';
+import { projectorMetrics } from './metrics.ts';
+import { Projector } from './projector.ts';
+
+/** Longer than MongoDB takes for the largest insert on a slow disk. */
+const MONGO_ANSWER_MS = 20_000;
+
+/** Settles when it is at work, whether MongoDB answers or not. `stop` settles when what was under way is in history. */
+export async function start(config: Config, log: Logger, stopping?: AbortSignal): Promise<Running> {
+  const registry = createRegistry('projector');
+  const metrics = projectorMetrics(registry);
+  const admin = await startAdmin({ host: config.host, port: adminPortOf(config, 'projector'), registry });
+  try {
+    const { partitions, nats, storeBytes: maxBytes } = config;
+    const journal = await openJetStreamJournal({
+      ...nats,
+      partitions,
+      maxBytes,
+      log,
+      name: 'projector',
+      signal: stopping,
+    });
+    const mongo = new Mongo(config.mongo, log, { socketTimeoutMs: MONGO_ANSWER_MS, maxPoolSize: 16 });
+    const projector = new Projector({ journal, mongo, metrics, log });
+    return {
+      stop: async () => {
+        await projector.stop();
+        await Promise.all([journal.close(), mongo.close(), admin.stop()]);
+      },
+    };
+  } catch (error) {
+    await admin.stop();
+    throw error;
+  }
+}

@@ -1,0 +1,72 @@
+/** Who works on what, for a while: leases by the server's own clock. They save work twice; nothing depends on them being right. */
+import { hostname } from 'node:os';
+import { type Db, MongoServerError } from 'mongodb';
+import { type LeaseDocument, leasesOf } from './views.ts';
+
+const LEASE_MS = 10_000;
+const DUPLICATE_KEY = 11_000;
+
+export interface Lease {
+  readonly name: string;
+  readonly owner: string;
+  /** False: it may be taken. */
+  readonly holds: boolean;
+}
+
+export class Leases {
+  /** Differs for each that works, also within one process. */
+  readonly owner: string;
+  readonly #db: () => Promise<Db>;
+
+  constructor(db: () => Promise<Db>, owner: string) {
+    this.#db = db;
+    this.owner = owner;
+  }
+
+  async list(): Promise<Lease[]> {
+    const found = await leasesOf(await this.#db())
+      .aggregate<LeaseDocument & { inTime: boolean }>([{ $set: { inTime: { $gt: ['$until', '$$NOW'] } } }])
+      .toArray();
+    return found.map((lease) => ({ name: lease._id, owner: lease.owner, holds: lease.inTime && !isGone(lease) }));
+  }
+
+  /** `from`: the lease as it was listed, where there was one. True: it is ours for the next 10 s. */
+  async take(name: string, from?: Lease): Promise<boolean> {
+    const ours = { owner: this.owner, host: hostname(), pid: process.pid, began: BEGAN };
+    try {
+      const taken = await leasesOf(await this.#db()).updateOne(
+        { _id: name, owner: from?.owner ?? this.owner },
+        [{ $set: { ...ours, until: UNTIL } }],
+        { upsert: true },
+      );
+      return taken.matchedCount + taken.upsertedCount > 0;
+    } catch (error) {
+      if (error instanceof MongoServerError && error.code === DUPLICATE_KEY) return false;
+      throw error;
+    }
+  }
+
+  async renew(names: readonly string[]): Promise<void> {
+    const mine = { _id: { $in: [...names] }, owner: this.owner };
+    await leasesOf(await this.#db()).updateMany(mine, [{ $set: { until: UNTIL } }]);
+  }
+
+  async release(names: readonly string[]): Promise<void> {
+    await leasesOf(await this.#db()).deleteMany({ _id: { $in: [...names] }, owner: this.owner });
+  }
+}
+
+const UNTIL = { $add: ['$$NOW', LEASE_MS] };
+const BEGAN = Math.round(performance.timeOrigin);
+
+/** A process of this machine that is gone gives up its leases at once, so that a restart does not wait for them to run out. */
+function isGone({ host, pid, began }: LeaseDocument): boolean {
+  if (host !== hostname()) return false;
+  if (pid === process.pid) return began !== BEGAN;
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
+}
