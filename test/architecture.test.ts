@@ -32,12 +32,9 @@ const everything = [...sources, ...sourcesIn('test')];
 
 /** The part of the house that a file belongs to. */
 const partOf = (path: string): string => {
-  const [top, second] = path.split('/');
-  return top === 'services' && second && !second.includes('.')
-    ? second
-    : second?.includes('.') && top === 'services'
-      ? 'base'
-      : (top ?? '');
+  const [top = '', second = ''] = path.split('/');
+  if (top !== 'services') return top;
+  return second.endsWith('.ts') ? 'base' : second;
 };
 
 /** From each part, the parts that it may import. `base` are the files beside the rooms: settings, logger, metrics, run. */
