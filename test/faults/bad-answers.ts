@@ -194,6 +194,6 @@ export const ANSWER_KINDS: readonly Kind[] = [
   {
     name: 'a process ended by itself',
     finds: 'I12',
-    spoil: (trace) => ({ ...trace, crashes: [{ process: 'api-0', at: 1, how: 'exit 1' }] }),
+    spoil: (trace) => ({ ...trace, surprises: [{ process: 'api-0', at: 1, what: 'ended with 1' }] }),
   },
 ];

@@ -82,11 +82,14 @@ const streamKinds: readonly Kind[] = [
     if (!isEvent(last) || last.seq !== eventsOf(trace, lane).length) return undefined;
     return { frames: [...all, { ...last, seq: last.seq + 1 }] };
   }),
-  stream('a stream completes for who did not leave', 'I5', ({ frames: all, end, user }, trace) => {
-    const last = all.at(-1);
-    const event = last && eventsOf(trace, last.lane)[last.seq - 1];
-    const left = event?.type === 'MemberRemoved' && event.member === user;
-    return end.kind === 'left' && last && last.seq > 0 && !left ? { end: { kind: 'completed' } } : undefined;
+  stream('a stream completes for who did not leave', 'I5', ({ frames: all, end, user, lane }, trace) => {
+    const events = eventsOf(trace, lane);
+    const moved = events.some(
+      (event) =>
+        (event.type === 'MemberRemoved' && event.member === user) ||
+        (event.type === 'MembersAdded' && event.members.includes(user as never)),
+    );
+    return end.kind === 'left' && all.length > 0 && !moved ? { end: { kind: 'completed' } } : undefined;
   }),
   stream('a member is refused a stream', 'I5', ({ frames: all, lane, openedAt }, trace) => {
     const created = eventsOf(trace, lane)[0];

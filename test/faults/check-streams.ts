@@ -18,7 +18,7 @@ export function checkSession(facts: LaneFacts, session: Session): Violation[] {
   const [first, ...rest] = frames;
   if (!first) {
     if (session.end.kind === 'completed') report('completed without a frame');
-    checkEnd(facts, session, sights, undefined, report);
+    checkEnd(facts, session, undefined, report);
     return found;
   }
   if (first.type !== 'StreamStarted') {
@@ -29,7 +29,7 @@ export function checkSession(facts: LaneFacts, session: Session): Violation[] {
   if (sights.length === 0) report('opened to a stranger', first);
   else checkStart(facts, session, first, rest[0], sights, report);
   const position = checkFrames(facts, session, first.seq, rest, sights, report);
-  checkEnd(facts, session, sights, position, report);
+  checkEnd(facts, session, position, report);
   return found;
 }
 
@@ -112,18 +112,13 @@ function checkFrames(
 const isBack = (facts: LaneFacts, user: string, removedAt: number, time: number): boolean =>
   facts.spans(user).some((span) => span.joined > removedAt && facts.earliest(span.joined) <= time);
 
-function checkEnd(
-  facts: LaneFacts,
-  { end, openedAt, user }: Session,
-  sights: readonly Span[],
-  position: number | undefined,
-  report: Report,
-): void {
-  if (end.kind === 'completed' && position !== undefined && !sights.some(({ left }) => left === position))
+function checkEnd(facts: LaneFacts, session: Session, position: number | undefined, report: Report): void {
+  const { end, user } = session;
+  if (end.kind === 'completed' && position !== undefined && !endsThere(facts, session, position))
     report(`completed at ${position}, where ${user} did not leave`, end);
   if (end.kind === 'error') {
     if (!TYPED_ENDS.has(end.code)) report(`ended with an error that says nothing: ${end.code}`, end, 'I12');
-    if (end.code === 'NOT_FOUND' && belongedBefore(facts, user, openedAt))
+    if (end.code === 'NOT_FOUND' && wasTheirs(facts, session))
       report(`ended as NOT_FOUND, though it was ${user}'s`, end);
   }
   if (isFinalClose(end)) report(`closed with ${end.code}, which clients take as final`, end, 'I12');
@@ -132,9 +127,21 @@ function checkEnd(
 const isFinalClose = (end: End): end is Extract<End, { kind: 'closed' }> =>
   end.kind === 'closed' && end.code !== undefined && FINAL_CLOSES.has(end.code);
 
-/** A former member is still one to whom the lane exists. */
-const belongedBefore = (facts: LaneFacts, user: string, openedAt: number): boolean =>
-  facts.spans(user).some(({ joined }) => joined <= facts.knownBefore(openedAt));
+/** Whether it was there to be followed: to a member always, to a former one while something is left up to the leaving. */
+function wasTheirs(facts: LaneFacts, { user, after, openedAt }: Session): boolean {
+  const last = facts.spans(user).at(-1);
+  if (!last || last.joined > facts.knownBefore(openedAt)) return false;
+  return last.left === Number.POSITIVE_INFINITY || (after !== null && after < last.left);
+}
+
+/** Removed there, or gone and back with what comes next hidden: then the stream cannot go on. */
+const endsThere = (facts: LaneFacts, { user, endedAt }: Session, position: number): boolean =>
+  facts
+    .spans(user)
+    .some(
+      ({ left, joined, first }) =>
+        left === position || (joined > position && first > position + 1 && facts.earliest(joined) <= endedAt),
+    );
 
 /** A reader that came to the end of the run has every event after its first start that it may see. */
 export function checkReader(facts: LaneFacts, sessions: readonly Session[], pages: readonly PageRead[]): Violation[] {

@@ -11,9 +11,9 @@ import type { Trace, Violation } from './trace.ts';
 
 export function check(trace: Trace): Violation[] {
   const facts = factsOf(trace);
-  const found: Violation[] = trace.crashes.map(({ process, how }) => ({
+  const found: Violation[] = trace.surprises.map(({ process, what }) => ({
     invariant: 'I12',
-    what: `${process} ended by itself: ${how}`,
+    what: `${process} ${what}`,
   }));
   for (const lane of facts.values()) found.push(...checkOrder(lane), ...checkAnswers(lane));
   found.push(...checkHistory(trace.stores));

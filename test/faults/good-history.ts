@@ -56,7 +56,7 @@ export function goodHistory(seed: number): Trace {
     attempts,
     sessions: reads.flatMap(({ sessions }) => sessions),
     pages: reads.flatMap(({ pages }) => pages),
-    crashes: [],
+    surprises: [],
     stores: { lanes, history, parked },
   };
 }

@@ -63,6 +63,9 @@ function oneSession(
   const began = grownAt(grown, now);
   const sight = sightAt(grown, user, began);
   if (!sight) return ended({ kind: 'error', code: 'NOT_FOUND' }, now + 1);
+  // Where nothing is left up to the leaving, either answer will do.
+  const isOver = sight.to <= began && (after ?? began) >= sight.to;
+  if (isOver && random.chance(0.5)) return ended({ kind: 'error', code: 'NOT_FOUND' }, now + 1);
   if (now > closedAt) return ended({ kind: 'left' }, closedAt);
   const end = Math.min(began, sight.to);
   let at = Math.max(after ?? end, sight.from - 1);
@@ -83,7 +86,8 @@ function oneSession(
     const seen = sightAt(grown, user, grownAt(grown, now));
     if (seen?.to === at) return ended({ kind: 'completed' }, now);
     // Gone and back with the history hidden: this stream cannot go on.
-    if (seen && seen.from > at + 1) return ended({ kind: 'closed', code: 1006 }, now);
+    if (seen && seen.from > at + 1)
+      return ended(random.pick([{ kind: 'closed', code: 1006 } as const, { kind: 'completed' } as const]), now);
     const came = grown.times[at + 1];
     if (came === undefined) return ended({ kind: 'left' }, closedAt);
     now = Math.max(now, came) + random.int(0, 3);

@@ -133,8 +133,8 @@ export interface Trace {
   readonly attempts: readonly Attempt[];
   readonly sessions: readonly Session[];
   readonly pages: readonly PageRead[];
-  /** Processes that ended though nobody killed them. */
-  readonly crashes: readonly { readonly process: string; readonly at: number; readonly how: string }[];
+  /** What processes did that they never do: ended though nobody killed them, answered what nobody understands. */
+  readonly surprises: readonly { readonly process: string; readonly at: number; readonly what: string }[];
   readonly stores: Stores;
 }
 
