@@ -29,16 +29,19 @@ export async function p6(rig: Rig, pace: Pace): Promise<Figure[]> {
   }
 }
 
+/** The collection of the generation in use; waits for the projector to have made one. */
 async function historyOf(db: Db): Promise<string> {
-  const meta = await db.collection<{ _id: string; current: string }>('meta').findOne({ _id: 'generation' });
-  return `history_${meta?.current}`;
+  for (const until = Date.now() + PROJECT_MS; Date.now() < until; await wait(20)) {
+    const meta = await db.collection<{ _id: string; current: string }>('meta').findOne({ _id: 'generation' });
+    if (meta !== null) return `history_${meta.current}`;
+  }
+  throw new Error('the projector made no history');
 }
 
 async function rows(rig: Rig, pace: Pace, db: Db): Promise<Figure> {
-  // The first start of both rooms makes streams, collections and indexes.
-  await (await rig.startApi()).stop();
-  await (await rig.startProjector()).stop();
-  const history = await historyOf(db);
+  // The first start makes streams, collections and indexes.
+  const first = await rig.startProjector();
+  const history = await historyOf(db).finally(() => first.stop());
   const { url, user, password } = rig.servers.nats;
   const fill = await startGenerator<Fill>('generate/fill', { url, user, password, partitions: PARTITIONS });
   const inserts = await startGenerator<Inserts>('generate/inserts', { url: rig.servers.mongo.url });
