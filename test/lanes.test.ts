@@ -1,0 +1,135 @@
+/** The folded states of lanes: loaded from snapshot and tail, never trusted to be new, and bounded. */
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import type { LaneEvent, LaneRecord } from '../schema/events.ts';
+import { type ClientKey, type LaneId, type Revision, revisionOf, type Seq, type UserId } from '../schema/ids.ts';
+import type { Journal, ReadOptions } from '../services/journal/journal.ts';
+import { Lanes, PoisonedLane } from '../services/journal/lanes.ts';
+import { MemoryJournal } from '../services/journal/memory.ts';
+import { LANE } from './support/commands.ts';
+import { FaultyJournal, GOOD_DAY } from './support/faulty-journal.ts';
+
+const log = pino({ level: 'silent' });
+const alice = 'alice' as UserId;
+
+const eventAt = (seq: number): LaneEvent => {
+  const stamp = { seq: seq as Seq, at: seq, by: alice, key: `k${seq}` as ClientKey, hash: 'h' };
+  return seq === 1
+    ? { type: 'ConversationCreated', kind: 'GROUP', members: [alice], ...stamp }
+    : { type: 'MessageSent', text: 'x', ...stamp };
+};
+
+/** A lane of `events` events, `perRecord` in each record. */
+async function filled(events: number, perRecord = 1, lane: LaneId = LANE): Promise<MemoryJournal> {
+  const journal = new MemoryJournal({ partitions: 1 });
+  let revision = revisionOf(0);
+  for (let seq = 1; seq <= events; seq += perRecord) {
+    const record: LaneRecord = {
+      v: 1,
+      id: `r${seq}`,
+      lane,
+      events: Array.from({ length: Math.min(perRecord, events - seq + 1) }, (_, i) => eventAt(seq + i)),
+    };
+    const stored = await journal.append(record, revision);
+    if (stored.kind === 'stored') revision = stored.revision;
+  }
+  return journal;
+}
+
+/** Counts the records that are read. */
+class Counting extends FaultyJournal {
+  records = 0;
+  constructor(inner: Journal) {
+    super(inner, GOOD_DAY);
+    const read = this.read;
+    this.read = async (lane: LaneId, from: Revision, options?: ReadOptions) => {
+      const result = await read(lane, from, options);
+      this.records += result.records.length;
+      return result;
+    };
+  }
+}
+const lanesOver = (journal: Journal): Lanes => new Lanes(journal, { maxWeight: 100_000, log });
+
+describe('a cold lane', () => {
+  it('is folded from its first record, and after that from its snapshot and what came since', async () => {
+    const store = await filled(5_000, 10);
+    const first = await lanesOver(store).load(LANE);
+    expect(first.lane.seq).toBe(5_000);
+    const journal = new Counting(store);
+    const again = await lanesOver(journal).load(LANE);
+    expect(again).toEqual(first);
+    expect(journal.records).toBeLessThan(5);
+  });
+
+  it('does not believe a snapshot that is ahead of it, or that another lane left in its place', async () => {
+    const longer = await filled(3_000, 10);
+    await lanesOver(longer).load(LANE);
+    const snapshot = await longer.readSnapshot(LANE);
+    expect(snapshot?.state.seq).toBe(3_000);
+    for (const [events, perRecord] of [
+      [20, 10],
+      [3_000, 1],
+    ] as const) {
+      const store = await filled(events, perRecord);
+      if (snapshot) await store.writeSnapshot(LANE, snapshot);
+      const loaded = await lanesOver(store).load(LANE);
+      expect(loaded.lane.seq).toBe(events);
+      expect(loaded.recordId).toBe(`r${events - perRecord + 1}`);
+    }
+  });
+
+  it('with a record that cannot be read is not guessed', async () => {
+    const store = await filled(3);
+    store.put(LANE, new TextEncoder().encode('{"v":1,"broken'));
+    await expect(lanesOver(store).load(LANE)).rejects.toBeInstanceOf(PoisonedLane);
+    await expect(lanesOver(store).fresh(LANE)).rejects.toBeInstanceOf(PoisonedLane);
+  });
+
+  it('that does not exist takes no place, however many are asked for', async () => {
+    const lanes = lanesOver(await filled(1));
+    for (let i = 0; i < 100; i++) await lanes.fresh(`no-${i}` as LaneId);
+    expect(lanes.peek('no-1' as LaneId)).toBeUndefined();
+  });
+});
+
+describe('a cached lane', () => {
+  it('is caught up by "fresh", at least to where it was at the call', async () => {
+    const store = await filled(3);
+    const lanes = lanesOver(store);
+    const loaded = await lanes.load(LANE);
+    const written = store.append({ v: 1, id: 'next', lane: LANE, events: [eventAt(4)] }, loaded.revision);
+    expect((await written).kind).toBe('stored');
+    const both = await Promise.all([lanes.fresh(LANE), lanes.fresh(LANE)]);
+    expect(both.map(({ lane }) => lane.seq)).toEqual([4, 4]);
+    expect((await lanes.load(LANE)).lane.seq).toBe(4);
+  });
+
+  it('is forgotten when the lane turns out to be another one', async () => {
+    const store = await filled(5);
+    const other = await filled(3, 3);
+    let behind: Journal = store;
+    const lanes = lanesOver(
+      new Proxy(store, {
+        get: (_, name) => {
+          const value = Reflect.get(behind, name);
+          return typeof value === 'function' ? value.bind(behind) : value;
+        },
+      }),
+    );
+    expect((await lanes.load(LANE)).recordId).toBe('r5');
+    behind = other;
+    expect(await lanes.fresh(LANE)).toMatchObject({ recordId: 'r1', revision: 1, lane: { seq: 3 } });
+  });
+
+  it('makes room for others when the states weigh too much', async () => {
+    const store = await filled(2);
+    const second = 'c2' as LaneId;
+    await store.append({ v: 1, id: 'x', lane: second, events: [eventAt(1)] }, revisionOf(0));
+    const lanes = new Lanes(store, { maxWeight: 150, log });
+    await lanes.load(LANE);
+    await lanes.load(second);
+    expect(lanes.peek(LANE)).toBeUndefined();
+    expect(lanes.peek(second)?.lane.seq).toBe(1);
+  });
+});
