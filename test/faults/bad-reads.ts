@@ -94,7 +94,8 @@ const streamKinds: readonly Kind[] = [
   stream('a member is refused a stream', 'I5', ({ frames: all, lane, openedAt }, trace) => {
     const created = eventsOf(trace, lane)[0];
     const known = created && acksOf(trace, lane, created).some(({ answeredAt }) => answeredAt < openedAt);
-    const from = created?.type === 'ConversationCreated' && all.length > 0 && known;
+    const gone = eventsOf(trace, lane).some((event) => event.type === 'MemberRemoved' && event.member === created?.by);
+    const from = created?.type === 'ConversationCreated' && all.length > 0 && known && !gone;
     return from ? { user: created.by, frames: [], end: { kind: 'error', code: 'NOT_FOUND' } } : undefined;
   }),
   stream('a stranger is given a stream', 'I5', ({ frames: all }) =>
