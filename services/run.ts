@@ -35,9 +35,8 @@ export async function run(
       process.send?.(READY);
       await stopping;
     }
-    code = await drain(started, log, drainMs);
+    code = await drain(started, abort.signal, log, drainMs);
   } catch (error) {
-    if (abort.signal.aborted) return process.exit(0);
     code = error instanceof ConfigError ? EXIT_CONFIG : 1;
     if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`);
     else log.fatal({ err: error }, 'the start failed');
@@ -45,9 +44,15 @@ export async function run(
   return process.exit(code);
 }
 
-async function drain(started: Promise<Running>, log: Logger, drainMs: number): Promise<number> {
+async function drain(started: Promise<Running>, stopping: AbortSignal, log: Logger, drainMs: number): Promise<number> {
   const late = new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), drainMs));
-  const stopped = started.then((room) => room.stop());
+  const stopped = started.then(
+    (room) => room.stop(),
+    (error) => {
+      // A start that heeded the signal left nothing behind.
+      if (error !== stopping.reason) throw error;
+    },
+  );
   try {
     if ((await Promise.race([stopped, late])) !== 'late') return process.exitCode === undefined ? 0 : 1;
     log.error({ drainMs }, 'draining took too long');

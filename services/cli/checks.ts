@@ -1,11 +1,14 @@
 /** What `lanes doctor` looks at. Each check answers findings and never throws: a broken part must not hide the others. */
 import { existsSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { laneStream, SNAPSHOT_STREAM } from '../../schema/subjects.ts';
+import { SNAPSHOT_STREAM } from '../../schema/subjects.ts';
 import type { Config, Settings } from '../config.ts';
 import { pathsOf } from '../embedded/data-dir.ts';
-import { inspectMongo, inspectNats, type StreamReport } from '../embedded/inspect.ts';
+import { inspectMongo, inspectNats } from '../embedded/inspect.ts';
 import { SOURCES, versionOf, whyNot } from '../embedded/sources.ts';
+import { inspectTopology } from '../journal/jetstream.ts';
+import type { StreamReport, TopologyReport } from '../journal/topology.ts';
+import type { Logger } from '../logger.ts';
 import { adminPortOf } from '../metrics.ts';
 
 const ANSWER_MS = 3000;
@@ -63,50 +66,67 @@ export function checkData({ dataDir }: Settings): Finding[] {
   return findings;
 }
 
-export async function checkNats(config: Config): Promise<Finding[]> {
+export async function checkNats({ nats }: Config): Promise<Finding[]> {
   try {
-    const { version, roundTripMs, streams } = await inspectNats(config.nats);
+    const { version, roundTripMs } = await inspectNats(nats);
     const parsed = versionOf(version);
     const refused = parsed === undefined ? 'says no version' : whyNot(SOURCES['nats-server'], parsed);
-    const says = `nats-server ${version}, JetStream, ${roundTripMs} ms away`;
-    const server = refused === undefined ? ok('nats', says) : bad('nats', refused, 'run nats-server 2.14.3 or newer');
-    return [server, ...checkStreams(config, streams)];
+    if (refused !== undefined) return [bad('nats', refused, 'run nats-server 2.14.3 or newer')];
+    return [ok('nats', `nats-server ${version}, JetStream, ${roundTripMs} ms away`)];
   } catch (error) {
-    return [
-      bad('nats', `${config.nats.servers.join(', ')}: ${messageOf(error)}`, 'start it, or correct LANES_NATS_URL'),
-    ];
+    return [bad('nats', `${nats.servers.join(', ')}: ${messageOf(error)}`, 'start it, or correct LANES_NATS_URL')];
   }
 }
 
-function checkStreams({ partitions }: Config, streams: readonly StreamReport[]): Finding[] {
-  const wanted = [...Array.from({ length: partitions }, (_, p) => laneStream(p)), SNAPSHOT_STREAM];
-  const there = new Set(streams.map(({ name }) => name));
-  const missing = wanted.filter((name) => !there.has(name));
-  const lanes = streams.filter(({ name }) => wanted.includes(name));
-  const findings: Finding[] = [];
-  if (missing.length === wanted.length)
-    findings.push(warning('streams', 'none yet', 'the first start of the api makes them'));
-  else if (missing.length > 0)
-    findings.push(
-      bad('streams', `${missing.join(', ')} missing`, 'start the api; if messages were lost, restore a backup'),
-    );
-  else {
-    const sum = (of: (stream: StreamReport) => number) => lanes.reduce((total, stream) => total + of(stream), 0);
-    const says = `${lanes.length}, ${sum(({ messages }) => messages)} records, ${gib(sum(({ bytes }) => bytes))}`;
-    findings.push(ok('streams', says));
+/** The streams as they are and as they should be. Only where NATS answers. */
+export async function checkStreams(config: Config, log: Logger): Promise<Finding[]> {
+  const { nats, partitions, storeBytes: maxBytes } = config;
+  const signal = AbortSignal.timeout(ANSWER_MS);
+  try {
+    const report = await inspectTopology({ ...nats, partitions, maxBytes, log, name: 'doctor', signal });
+    if (report.partitions === undefined)
+      return [warning('streams', 'none yet', 'the first start of the api or the projector makes them')];
+    return [...checkPartitions(report), ...report.streams.flatMap(checkStream), summaryOf(report)];
+  } catch (error) {
+    return [bad('streams', messageOf(error), 'is JetStream enabled for our user?')];
   }
-  if (there.has(laneStream(partitions)))
-    findings.push(bad('partitions', `the streams have more than LANES_PARTITIONS=${partitions}`, 'set it as it was'));
-  const filling = lanes.filter(({ bytes, maxBytes }) => maxBytes > 0 && bytes > maxBytes * STREAM_FULL_PART);
-  if (filling.length > 0) {
-    const says = filling
-      .map(({ name, bytes, maxBytes }) => `${name} ${Math.round((100 * bytes) / maxBytes)} %`)
-      .join(', ');
-    findings.push(
-      warning('streams', `nearly full: ${says}`, 'raise LANES_STORE_BYTES; full streams refuse with STORE_FULL'),
-    );
+}
+
+function checkPartitions({ partitions, expectedPartitions }: TopologyReport): Finding[] {
+  if (partitions === expectedPartitions) return [];
+  const says = `made with ${partitions}, LANES_PARTITIONS is ${expectedPartitions}`;
+  return [bad('partitions', says, `set LANES_PARTITIONS=${partitions}: the number is fixed at the installation`)];
+}
+
+function checkStream({ name, state, differences, bytes, maxBytes }: StreamReport): Finding[] {
+  const lines = differences.map(({ field, expected, actual }) => {
+    return `${field} is ${JSON.stringify(actual)}, should be ${JSON.stringify(expected)}`;
+  });
+  switch (state) {
+    case 'missing':
+      return [
+        bad('streams', `${name} is missing`, 'the next start makes it; if it held messages, restore a backup first'),
+      ];
+    case 'broken':
+      return [bad('streams', `${name}: ${lines.join('; ')}`, 'no update can change that: restore a backup')];
+    case 'differs':
+      return [
+        warning('streams', `${name}: ${lines.join('; ')}`, 'the next start of the api or the projector mends it'),
+      ];
+    case 'ok': {
+      if (maxBytes <= 0 || bytes <= maxBytes * STREAM_FULL_PART || name === SNAPSHOT_STREAM) return [];
+      const says = `${name} is ${Math.round((100 * bytes) / maxBytes)} % full; then sends are refused with STORE_FULL`;
+      return [warning('streams', says, 'raise LANES_STORE_BYTES, and the disk')];
+    }
+    default:
+      return state satisfies never;
   }
-  return findings;
+}
+
+function summaryOf({ streams }: TopologyReport): Finding {
+  const sum = (of: (stream: StreamReport) => number) => streams.reduce((total, stream) => total + of(stream), 0);
+  const [records, bytes, most] = [sum((one) => one.messages), sum((one) => one.bytes), sum((one) => one.maxBytes)];
+  return ok('streams', `${streams.length}, ${records} records, ${gib(bytes)} of at most ${gib(most)}`);
 }
 
 export async function checkMongo(config: Config): Promise<Finding[]> {
@@ -146,7 +166,10 @@ export async function checkProjector(settings: Settings): Promise<Finding[]> {
     const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });
     const figures = await answer.text();
     const lag = greatest(figures, /^lanes_projector_lag_records(?:\{[^}]*\})? (\S+)$/gm);
-    const parked = greatest(figures, /^lanes_projector_parked(?:_total)?(?:\{[^}]*\})? (\S+)$/gm);
+    const parked = greatest(figures, /^lanes_projector_parked(?:\{[^}]*\})? (\S+)$/gm);
+    const halted = greatest(figures, /^lanes_projector_halted(?:\{[^}]*\})? (\S+)$/gm);
+    if (halted > 0)
+      return [bad('projector', 'a partition is not the one that history was made from', 'run "lanes rebuild"')];
     if (parked > 0) return [bad('projector', `${parked} records are parked`, 'see its log, then "lanes verify"')];
     if (lag > 10_000)
       return [warning('projector', `${lag} records behind`, 'is MongoDB slow? History is late, not lost')];

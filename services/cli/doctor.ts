@@ -1,7 +1,17 @@
 /** One look at everything, for somebody who does not know where to begin. */
 import { ConfigError, readSettings } from '../config.ts';
 import { openConfig } from '../embedded/data-dir.ts';
-import { checkApi, checkData, checkMongo, checkNats, checkProjector, checkSettings, type Finding } from './checks.ts';
+import { createLogger } from '../logger.ts';
+import {
+  checkApi,
+  checkData,
+  checkMongo,
+  checkNats,
+  checkProjector,
+  checkSettings,
+  checkStreams,
+  type Finding,
+} from './checks.ts';
 import { type Command, say } from './command.ts';
 
 const SIGN = { ok: 'ok     ', warning: 'warning', bad: 'BAD    ' } as const;
@@ -35,7 +45,10 @@ async function examine(tell: (finding: Finding) => void): Promise<Finding[]> {
     add(checkSettings(settings));
     add(checkData(settings));
     const config = openConfig(settings);
-    add(await checkNats(config));
+    const nats = await checkNats(config);
+    add(nats);
+    if (nats.every(({ state }) => state === 'ok'))
+      add(await checkStreams(config, createLogger({ logLevel: 'silent' }, 'doctor', 2)));
     add(await checkMongo(config));
     add(await checkApi(settings));
     add(await checkProjector(settings));

@@ -6,7 +6,7 @@ import { createLogger, type Logger } from '../logger.ts';
 import { type Running, run } from '../run.ts';
 import type { Command } from './command.ts';
 
-type Start = (config: Config, log: Logger) => Promise<Running>;
+type Start = (config: Config, log: Logger, stopping: AbortSignal) => Promise<Running>;
 
 export function roomCommand(name: string, does: string, load: () => Promise<{ readonly start: Start }>): Command {
   return {
@@ -19,7 +19,7 @@ export function roomCommand(name: string, does: string, load: () => Promise<{ re
       loading.catch(() => undefined);
       const config = openConfig(readSettings());
       const log = createLogger(config, name);
-      return run(async () => (await loading).start(config, log), log);
+      return run(async (stopping) => (await loading).start(config, log, stopping), log);
     },
   };
 }

@@ -1,23 +1,12 @@
 /** What a server that already runs says of itself; for `lanes doctor`. Each connection is closed again. */
 import { readFileSync } from 'node:fs';
 import { MongoClient } from 'mongodb';
-import { type ConnectionOptions, connect, credsAuthenticator, type NatsConnection } from 'nats';
+import { type ConnectionOptions, connect, credsAuthenticator } from 'nats';
 import type { MongoAddress, NatsAddress } from '../config.ts';
 
 const CONNECT_MS = 3000;
 
-export type StreamReport = {
-  readonly name: string;
-  readonly messages: number;
-  readonly bytes: number;
-  /** -1: no limit. */
-  readonly maxBytes: number;
-};
-export type NatsReport = {
-  readonly version: string;
-  readonly roundTripMs: number;
-  readonly streams: readonly StreamReport[];
-};
+export type NatsReport = { readonly version: string; readonly roundTripMs: number };
 export type MongoReport = {
   readonly version: string;
   readonly set: string | null;
@@ -29,7 +18,9 @@ export type MongoReport = {
 export async function inspectNats(address: NatsAddress): Promise<NatsReport> {
   const connection = await connect(natsOptionsOf(address));
   try {
-    return await reportOf(connection);
+    const roundTripMs = await connection.rtt();
+    await connection.jetstreamManager({ timeout: CONNECT_MS });
+    return { version: connection.info?.version ?? '0.0.0', roundTripMs };
   } finally {
     await connection.close();
   }
@@ -45,15 +36,6 @@ function natsOptionsOf({ servers, user, password, credsFile }: NatsAddress): Con
     ...(password === null ? {} : { pass: password }),
     ...(credsFile === null ? {} : { authenticator: credsAuthenticator(readFileSync(credsFile)) }),
   };
-}
-
-async function reportOf(connection: NatsConnection): Promise<NatsReport> {
-  const roundTripMs = await connection.rtt();
-  const manager = await connection.jetstreamManager({ timeout: CONNECT_MS });
-  const streams: StreamReport[] = [];
-  for await (const { config, state } of manager.streams.list())
-    streams.push({ name: config.name, messages: state.messages, bytes: state.bytes, maxBytes: config.max_bytes });
-  return { version: connection.info?.version ?? '0.0.0', roundTripMs, streams };
 }
 
 export async function inspectMongo({ url, auth }: MongoAddress): Promise<MongoReport> {
