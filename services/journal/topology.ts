@@ -201,11 +201,12 @@ const withReplicas = (server: ServerFacts, options: TopologyOptions) => ({
 });
 
 export function isSupported(version: string): boolean {
-  const [major = 0, minor = 0, patch = 0] = version.split(/[.-]/).map(Number);
-  const [leastMajor = 0, leastMinor = 0, leastPatch = 0] = SERVER_VERSION_MIN.split('.').map(Number);
-  return major - leastMajor || minor - leastMinor
-    ? major > leastMajor || (major === leastMajor && minor > leastMinor)
-    : patch >= leastPatch;
+  const parts = version.split(/[.-]/).map(Number);
+  for (const [i, least] of SERVER_VERSION_MIN.split('.').map(Number).entries()) {
+    const part = parts[i] ?? 0;
+    if (part !== least) return part > least;
+  }
+  return true;
 }
 
 async function listStreams(questions: Questions): Promise<ReadonlyMap<string, StreamThere>> {
