@@ -123,28 +123,22 @@ async function measure(rig: Rig, pace: Pace, { wanted, over, hot, projector }: S
 const unit = 'sends/s';
 const lanes = LANES.toLocaleString('en-US');
 
-export const p1 = async (rig: Rig, pace: Pace): Promise<Figure[]> => {
+export async function* p1(rig: Rig, pace: Pace): AsyncGenerator<Figure> {
   const what = `accepted sends over HTTP, ${lanes} lanes`;
   const goals = { target: ratioAtLeast(0.3), stretch: ratioAtLeast(0.5) };
   const base = { id: 'P1', mode: rig.mode, unit };
-  return [
-    await measure(rig, pace, { wanted: { ...base, what, ...goals }, over: 'http', hot: false }),
-    await measure(rig, pace, {
-      wanted: { ...base, what: `${what}, the projector and MongoDB working beside it` },
-      over: 'http',
-      hot: false,
-      projector: true,
-    }),
-  ];
-};
+  yield await measure(rig, pace, { wanted: { ...base, what, ...goals }, over: 'http', hot: false });
+  const beside = { ...base, what: `${what}, the projector and MongoDB working beside it` };
+  yield await measure(rig, pace, { wanted: beside, over: 'http', hot: false, projector: true });
+}
 
-export const p1w = async (rig: Rig, pace: Pace): Promise<Figure[]> => {
+export async function* p1w(rig: Rig, pace: Pace): AsyncGenerator<Figure> {
   const what = `accepted sends over one WebSocket per sender (${USERS}), ${lanes} lanes`;
   const wanted = { id: 'P1w', what, mode: rig.mode, unit, target: ratioAtLeast(0.4), stretch: ratioAtLeast(0.6) };
-  return [await measure(rig, pace, { wanted, over: 'ws', hot: false })];
-};
+  yield await measure(rig, pace, { wanted, over: 'ws', hot: false });
+}
 
-export const p1f = async (rig: Rig, pace: Pace): Promise<Figure[]> => {
+export async function* p1f(rig: Rig, pace: Pace): AsyncGenerator<Figure> {
   const base = { id: 'P1f', mode: rig.mode, unit };
   const many = {
     ...base,
@@ -157,8 +151,6 @@ export const p1f = async (rig: Rig, pace: Pace): Promise<Figure[]> => {
     target: ratioAtLeast(0.8),
     stretch: ratioAtLeast(1.5),
   };
-  return [
-    await measure(rig, pace, { wanted: many, over: 'ws', hot: false }),
-    await measure(rig, pace, { wanted: hot, over: 'ws', hot: true }),
-  ];
-};
+  yield await measure(rig, pace, { wanted: many, over: 'ws', hot: false });
+  yield await measure(rig, pace, { wanted: hot, over: 'ws', hot: true });
+}

@@ -13,19 +13,17 @@ const LANE = 'p10';
 const USER = 'starter';
 const START_MS = 30_000;
 
-export async function p10(rig: Rig, pace: Pace): Promise<Figure[]> {
+export async function* p10(rig: Rig, pace: Pace): AsyncGenerator<Figure> {
   const first = await rig.startApi();
   await rig.createLanes(first.port, [{ id: LANE, members: [USER] }]).finally(() => first.stop());
   const results = await byTurns(Math.max(pace.rounds, 5), nothing, () => coldStart(rig));
   const goals = { target: valueAtMost(1), stretch: valueAtMost(0.6) };
   const notes = ['the streams are there, the conversation is loaded from its lane; limit: node -e 0'];
-  return [
-    figureOf(
-      { id: 'P10', what: "the api's start to its first acknowledged send", mode: rig.mode, unit: 's', ...goals, notes },
-      results.ours,
-      results.limit,
-    ),
-  ];
+  yield figureOf(
+    { id: 'P10', what: "the api's start to its first acknowledged send", mode: rig.mode, unit: 's', ...goals, notes },
+    results.ours,
+    results.limit,
+  );
 }
 
 async function nothing(): Promise<Sample> {

@@ -14,8 +14,9 @@ const GOALS: Readonly<Record<'p50' | 'p99', { target: Goal; stretch: Goal }>> = 
   p99: { target: moreAtMost(10), stretch: moreAtMost(5) },
 };
 
-export async function p2(rig: Rig, pace: Pace): Promise<Figure[]> {
-  return [...(await measure(rig, pace, 'http')), ...(await measure(rig, pace, 'ws'))];
+export async function* p2(rig: Rig, pace: Pace): AsyncGenerator<Figure> {
+  yield* await measure(rig, pace, 'http');
+  yield* await measure(rig, pace, 'ws');
 }
 
 async function measure(rig: Rig, pace: Pace, over: 'http' | 'ws'): Promise<Figure[]> {

@@ -16,7 +16,7 @@ const GOALS: Readonly<Record<'p50' | 'p99', { target: Goal; stretch: Goal }>> = 
   p99: { target: moreAtMost(15), stretch: moreAtMost(8) },
 };
 
-export async function p3(rig: Rig, pace: Pace): Promise<Figure[]> {
+export async function* p3(rig: Rig, pace: Pace): AsyncGenerator<Figure> {
   const api = await rig.startApi();
   const started: { stop(): Promise<void> }[] = [api];
   try {
@@ -39,7 +39,7 @@ export async function p3(rig: Rig, pace: Pace): Promise<Figure[]> {
       () => limit.run({ ...job, pids: { relay: relay.pid, ...nats } }),
       () => ours.run({ ...job, pids: { api: api.pid, ...nats, mongod: rig.servers.mongo.pid } }),
     );
-    return (['p50', 'p99'] as const).map((which) => figure(rig, which, results));
+    for (const which of ['p50', 'p99'] as const) yield figure(rig, which, results);
   } finally {
     for (const one of started) await one.stop();
   }

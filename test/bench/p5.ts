@@ -12,7 +12,7 @@ import { byTurns, type Pace } from './rounds.ts';
 const FROM = 1000;
 const TO = 8000;
 
-export async function p5(rig: Rig, pace: Pace): Promise<Figure[]> {
+export async function* p5(rig: Rig, pace: Pace): AsyncGenerator<Figure> {
   const first = await rig.startApi();
   const senders = await manyLanes(rig, first, 'p5').finally(() => first.stop());
   const receivers = Array.from({ length: TO }, (_, i) => {
@@ -27,21 +27,19 @@ export async function p5(rig: Rig, pace: Pace): Promise<Figure[]> {
     () => ofSubscriptions(rig, receivers),
     { warmUp: false },
   );
-  return [
-    figureOf(
-      {
-        id: 'P5',
-        what: `memory of an idle subscription on its own socket (${LANES.toLocaleString('en-US')} lanes; slope from ${FROM} to ${TO})`,
-        mode: rig.mode,
-        unit: 'KiB',
-        target: ratioAtMost(3),
-        stretch: ratioAtMost(2),
-        notes: ['resident memory after full garbage collections, asked for by the inspector, on both sides'],
-      },
-      results.ours,
-      results.limit,
-    ),
-  ];
+  yield figureOf(
+    {
+      id: 'P5',
+      what: `memory of an idle subscription on its own socket (${LANES.toLocaleString('en-US')} lanes; slope from ${FROM} to ${TO})`,
+      mode: rig.mode,
+      unit: 'KiB',
+      target: ratioAtMost(3),
+      stretch: ratioAtMost(2),
+      notes: ['resident memory after full garbage collections, asked for by the inspector, on both sides'],
+    },
+    results.ours,
+    results.limit,
+  );
 }
 
 async function ofBareSockets(): Promise<Sample> {

@@ -20,10 +20,11 @@ const PROJECT_MS = 120_000;
 /** Batches in flight, of which the faster is the limit: the projector may have several, too. */
 const LIMIT_AT_ONCE = 2;
 
-export async function p6(rig: Rig, pace: Pace): Promise<Figure[]> {
+export async function* p6(rig: Rig, pace: Pace): AsyncGenerator<Figure> {
   const client = await new MongoClient(rig.servers.mongo.url).connect();
   try {
-    return [await rows(rig, pace, client.db()), await lag(rig, pace, client.db())];
+    yield await rows(rig, pace, client.db());
+    yield await lag(rig, pace, client.db());
   } finally {
     await client.close();
   }

@@ -15,7 +15,7 @@ import { FULL, type Pace, QUICK } from './rounds.ts';
 interface Bench {
   readonly id: string;
   readonly modes: readonly ('always' | 'default')[];
-  readonly measure: (rig: Rig, pace: Pace) => Promise<readonly Figure[]>;
+  readonly measure: (rig: Rig, pace: Pace) => AsyncGenerator<Figure>;
 }
 const BENCHES: readonly Bench[] = [
   { id: 'P1', modes: ['default'], measure: p1 },
@@ -72,9 +72,13 @@ async function measureAll(wanted: readonly Bench[], pace: Pace, show: (figure: F
       for (const { id, measure } of now) {
         say(`${id} [sync_interval: ${mode}] …`);
         try {
-          const figures = await Promise.race([measure(rig, pace), interrupted]);
-          if (figures === 'interrupted') return 130;
-          for (const figure of figures) show(figure);
+          const figures = measure(rig, pace);
+          for (;;) {
+            const next = await Promise.race([figures.next(), interrupted]);
+            if (next === 'interrupted') return 130;
+            if (next.done === true) break;
+            show(next.value);
+          }
         } catch (error) {
           failed++;
           say(`${id}: not measured: ${error instanceof Error ? error.stack : String(error)}`);
