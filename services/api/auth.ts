@@ -2,7 +2,7 @@
  * Who a token says you are. A token is verified once and remembered, by its hash, until it ends; what it allows is decided
  * here and nowhere else.
  */
-import { createHash, createSecretKey } from 'node:crypto';
+import { createSecretKey, hash } from 'node:crypto';
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import type { Actor } from '../../schema/commands.ts';
 import { APP_PREFIX, ID_RULE, type Millis, parseUserId, type UserId } from '../../schema/ids.ts';
@@ -78,29 +78,33 @@ export class Auth {
   }
 
   /**
-   * `authorization`: `Bearer <token>`; `as`: the user a server acts for. Answers at once for a token that is remembered.
-   * Never throws.
+   * What is known without a look at a signature: that there is no token, or what was verified before. Undefined: `verify` tells.
+   * `authorization`: `Bearer <token>`; `as`: the user a server acts for.
    */
-  authenticate(authorization: unknown, as: unknown): Authentication | Promise<Authentication> {
+  recall(authorization: unknown, as: unknown): Authentication | undefined {
     if (authorization === undefined || authorization === null || authorization === '') return MISSING;
-    const token = typeof authorization === 'string' ? BEARER.exec(authorization)?.[1] : undefined;
-    if (token === undefined || token.length > MAX_TOKEN_CHARS) return MALFORMED;
-    const hash = createHash('sha256').update(token).digest('base64');
-    const claims = this.#remembered.get(hash);
-    if (claims) {
-      if (claims.expiresAt > this.#clock()) return actingFor(claims, as);
-      this.#remembered.delete(hash);
-      return EXPIRED;
-    }
-    return this.#verify(token).then((verified) => {
-      if (verified.kind !== 'claims') return verified;
-      this.#remember(hash, verified.claims);
-      return actingFor(verified.claims, as);
-    });
+    const token = tokenOf(authorization);
+    if (token === undefined) return MALFORMED;
+    const name = hashOf(token);
+    const claims = this.#remembered.get(name);
+    if (!claims) return undefined;
+    if (claims.expiresAt > this.#clock()) return actingFor(claims, as);
+    this.#remembered.delete(name);
+    return EXPIRED;
   }
 
-  #remember(hash: string, claims: Claims): void {
-    this.#remembered.set(hash, claims);
+  /** Never rejects. */
+  async verify(authorization: unknown, as: unknown): Promise<Authentication> {
+    const token = tokenOf(authorization);
+    if (token === undefined) return MALFORMED;
+    const verified = await this.#verify(token);
+    if (verified.kind !== 'claims') return verified;
+    this.#remember(hashOf(token), verified.claims);
+    return actingFor(verified.claims, as);
+  }
+
+  #remember(name: string, claims: Claims): void {
+    this.#remembered.set(name, claims);
     if (this.#remembered.size <= MAX_REMEMBERED) return;
     const [oldest] = this.#remembered.keys();
     if (oldest !== undefined) this.#remembered.delete(oldest);
@@ -125,6 +129,13 @@ export class Auth {
     }
   }
 }
+
+function tokenOf(authorization: unknown): string | undefined {
+  if (typeof authorization !== 'string' || authorization.length > MAX_TOKEN_CHARS) return undefined;
+  return BEARER.exec(authorization)?.[1];
+}
+
+const hashOf = (token: string): string => hash('sha256', token, 'base64');
 
 function failureOf(error: unknown): Verified {
   if (error instanceof errors.JWTExpired) return EXPIRED;
@@ -172,6 +183,6 @@ function actingFor(claims: Claims, as: unknown): Authentication {
   if (!server) return { kind: 'forbidden', message: `Acting for another user needs the scope ${SERVER_SCOPE}.` };
   const user = parseUserId(as);
   if (user === undefined || user.startsWith(APP_PREFIX))
-    return { kind: 'bad-as', message: `Lanes-As: a user id, ${ID_RULE}, not beginning with "${APP_PREFIX}"` };
+    return { kind: 'bad-as', message: `a user id, ${ID_RULE}, not beginning with "${APP_PREFIX}"` };
   return { kind: 'identity', identity: { ...own, actor: { user, via: subject, admin: false, server } } };
 }

@@ -1,9 +1,8 @@
 /** The executable schema: the published SDL, and our resolvers on it. */
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { readFileSync } from 'node:fs';
 import { buildSchema, type GraphQLFieldResolver, type GraphQLSchema, isObjectType, isScalarType } from 'graphql';
 import type { Millis } from '../../../schema/ids.ts';
+import { packageFile } from '../package-files.ts';
 
 const SDL = 'schema/chat.graphql';
 
@@ -12,7 +11,7 @@ export type ResolverMap = Readonly<Record<string, Readonly<Record<string, (...ar
 
 /** Throws where a resolver stands for a field that the SDL does not have. */
 export function schemaWith(resolvers: ResolverMap): GraphQLSchema {
-  const schema = buildSchema(readFileSync(sdlPath(), 'utf8'));
+  const schema = buildSchema(readFileSync(packageFile(SDL), 'utf8'));
   for (const [typeName, fields] of Object.entries(resolvers)) {
     const type = schema.getType(typeName);
     if (!isObjectType(type)) throw new Error(`resolvers for ${typeName}, which is no object type of the schema`);
@@ -25,15 +24,4 @@ export function schemaWith(resolvers: ResolverMap): GraphQLSchema {
   const dateTime = schema.getType('DateTime');
   if (isScalarType(dateTime)) dateTime.serialize = (value) => new Date(value as Millis).toISOString();
   return schema;
-}
-
-/** The SDL lies at the package's root, above this file as source and as compiled. */
-function sdlPath(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, SDL))) {
-    const above = dirname(folder);
-    if (above === folder) throw new Error(`${SDL} is missing`);
-    folder = above;
-  }
-  return join(folder, SDL);
 }

@@ -1,0 +1,64 @@
+/** A request's body as JSON, bounded, and told from everything that is none. */
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import { MAX_REQUEST_BYTES } from './limits.ts';
+
+export type Body =
+  | { readonly kind: 'json'; readonly value: unknown }
+  | { readonly kind: 'too-large' }
+  | { readonly kind: 'bad'; readonly rule: string }
+  /** The client went away. */
+  | { readonly kind: 'gone' };
+
+/** How long a body that is over the limit is still read and thrown away, so that its sender gets to see the answer. */
+const LINGER_MS = 2_000;
+const TOO_LARGE = { kind: 'too-large' } as const;
+
+/** `application/json` in UTF-8, as no HTML form sends it. */
+export const isJson = ({ headers }: IncomingMessage): boolean => {
+  const [type, ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';');
+  const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith('charset='));
+  const isUtf8Text = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
+  return type?.trim() === 'application/json' && isUtf8Text && headers['content-encoding'] === undefined;
+};
+
+/** Never rejects. Listeners instead of the request's iterator: this is on the way of every send. */
+export function readBody(request: IncomingMessage): Promise<Body> {
+  return new Promise((resolve) => {
+    if (Number(request.headers['content-length'] ?? 0) > MAX_REQUEST_BYTES) {
+      discard(request);
+      return resolve(TOO_LARGE);
+    }
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const onData = (chunk: Buffer) => {
+      length += chunk.byteLength;
+      chunks.push(chunk);
+      if (length <= MAX_REQUEST_BYTES) return;
+      request.off('data', onData);
+      chunks.length = 0;
+      discard(request);
+      resolve(TOO_LARGE);
+    };
+    request.on('data', onData);
+    request.once('end', () => resolve(jsonOf(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks))));
+    request.once('error', () => resolve({ kind: 'gone' }));
+    request.once('close', () => resolve({ kind: 'gone' }));
+  });
+}
+
+function discard(request: IncomingMessage): void {
+  request.on('error', () => {});
+  request.resume();
+  const lingering = setTimeout(() => request.destroy(), LINGER_MS).unref();
+  request.once('close', () => clearTimeout(lingering));
+}
+
+function jsonOf(bytes: Buffer): Body {
+  if (!isUtf8(bytes)) return { kind: 'bad', rule: 'UTF-8' };
+  try {
+    return { kind: 'json', value: JSON.parse(bytes.toString('utf8')) };
+  } catch {
+    return { kind: 'bad', rule: 'JSON' };
+  }
+}

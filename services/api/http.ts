@@ -1,0 +1,177 @@
+/** Every HTTP request: who is let in, and which of the doors behind it answers. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type ExecutionResult, GraphQLError } from 'graphql';
+import type { Lanes } from '../journal/lanes.ts';
+import type { Logger } from '../logger.ts';
+import type { Admission } from './admission.ts';
+import type { ApiMetrics } from './api-metrics.ts';
+import type { Identity } from './auth.ts';
+import { contextOf } from './context.ts';
+import { type Engine, isSubscription, NOT_HERE, type Operation, type Params, paramsOf } from './engine.ts';
+import { apiError, badInput, publicError, unavailable } from './errors.ts';
+import type { GraphiQL } from './graphiql.ts';
+import { accepts, acceptsOnlyEvents, answer, refuse, statusOf } from './http-answer.ts';
+import { isJson, readBody } from './http-body.ts';
+import { corsHeadersOf, type Origins } from './origins.ts';
+import type { Readiness } from './readiness.ts';
+import { type EventStreams, writeEvents } from './sse.ts';
+
+export const GRAPHQL_PATH = '/graphql';
+
+export interface HttpParts {
+  readonly engine: Engine;
+  readonly lanes: Lanes;
+  readonly admission: Admission;
+  readonly origins: Origins;
+  readonly readiness: Readiness;
+  readonly streams: EventStreams;
+  /** Undefined: this installation shows no page. */
+  readonly graphiql: GraphiQL | undefined;
+  readonly metrics: ApiMetrics;
+  readonly log: Logger;
+}
+
+export class HttpDoor {
+  readonly #parts: HttpParts;
+  /** Requests being answered; streams are not among them. */
+  #busy = 0;
+  #onIdle: (() => void) | undefined;
+
+  constructor(parts: HttpParts) {
+    this.#parts = parts;
+  }
+
+  /** Never throws. */
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    this.#busy++;
+    this.#route(request, response)
+      .catch((error: unknown) => refuse(request, response, 500, publicError(error, this.#parts.log)))
+      .finally(() => {
+        if (--this.#busy === 0) this.#onIdle?.();
+      });
+  }
+
+  /** Settles when no request is being answered. */
+  idle(): Promise<void> {
+    if (this.#busy === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { readiness, graphiql, origins } = this.#parts;
+    const path = pathOf(request);
+    if (path === '/healthz') return text(response, 200, 'ok');
+    if (path === '/readyz') {
+      const status = await readiness.check();
+      return status.isReady ? text(response, 200, 'ready') : text(response, 503, status.reason);
+    }
+    if (!origins.allows(request))
+      return refuse(request, response, 403, apiError('FORBIDDEN', 'Pages of this origin are not let in.'));
+    if (await graphiql?.serve(request, response, path)) return;
+    if (path !== GRAPHQL_PATH) return text(response, 404, 'not found');
+    if (request.method === 'OPTIONS') return void response.writeHead(204, corsHeadersOf(request)).end();
+    if (readiness.draining) return refuse(request, response, 503, unavailable('This server is stopping.'));
+    if (request.method === 'POST') return this.#post(request, response);
+    if (request.method === 'GET') return this.#get(request, response);
+    response.setHeader('allow', 'GET, POST, OPTIONS');
+    return refuse(request, response, 405, badInput('method', 'GET or POST'));
+  }
+
+  async #post(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const startedAt = performance.now();
+    if (!isJson(request))
+      return refuse(request, response, 415, badInput('Content-Type', 'application/json, in UTF-8, not compressed'));
+    const identity = await this.#admit(request, response);
+    if (!identity) return;
+    const body = await readBody(request);
+    if (body.kind === 'gone') return;
+    if (body.kind === 'too-large')
+      return refuse(request, response, 413, badInput('request', 'a body of at most 256 KiB'));
+    if (body.kind === 'bad') return refuse(request, response, 400, badInput('request', `a body in ${body.rule}`));
+    const params = paramsOf(body.value);
+    if (params instanceof GraphQLError) return refuse(request, response, 400, params);
+    await this.#run(request, response, params, identity, startedAt);
+  }
+
+  /** Streams, and queries by Yoga. */
+  async #get(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const identity = await this.#admit(request, response);
+    if (!identity) return;
+    if (!accepts(request, 'text/event-stream'))
+      return this.#parts.engine.handle(request, response, contextOf(identity, this.#parts.lanes));
+    const params = paramsOfUrl(request);
+    if (params instanceof GraphQLError) return refuse(request, response, 400, params);
+    const prepared = this.#parts.engine.documents.prepare(params.query, params.operationName);
+    if (prepared.kind === 'operation' && !isSubscription(prepared.operation)) {
+      response.setHeader('allow', 'POST');
+      return refuse(request, response, 405, badInput('method', 'POST for queries and mutations'));
+    }
+    await this.#run(request, response, params, identity, performance.now());
+  }
+
+  /** Undefined: not let in, and told so. */
+  async #admit(request: IncomingMessage, response: ServerResponse): Promise<Identity | undefined> {
+    const { authorization, 'lanes-as': as } = request.headers;
+    const admission = this.#parts.admission.authenticate(authorization, as, addressOf(request));
+    const admitted = admission instanceof Promise ? await admission : admission;
+    const error = admitted.kind === 'out' ? admitted.error : this.#parts.admission.count(admitted.identity);
+    if (!error && admitted.kind === 'in') return admitted.identity;
+    if (error) refuse(request, response, statusOf(error), error);
+    return undefined;
+  }
+
+  async #run(
+    request: IncomingMessage,
+    response: ServerResponse,
+    params: Params,
+    identity: Identity,
+    startedAt: number,
+  ): Promise<void> {
+    const { engine, lanes, streams, metrics } = this.#parts;
+    const prepared = engine.documents.prepare(params.query, params.operationName);
+    if (prepared.kind === 'operation' && isSubscription(prepared.operation) && accepts(request, 'text/event-stream'))
+      return streams.open(request, response, { ...prepared, variables: params.variables }, identity);
+    const result =
+      prepared.kind === 'bad'
+        ? { errors: prepared.errors }
+        : await this.#result({ ...prepared, variables: params.variables }, contextOf(identity, lanes));
+    metrics.answered('http', !result.errors, performance.now() - startedAt);
+    if (acceptsOnlyEvents(request)) return writeEvents(request, response, result);
+    answer(request, response, result);
+  }
+
+  #result(operation: Operation, context: ReturnType<typeof contextOf>): Promise<ExecutionResult> | ExecutionResult {
+    return isSubscription(operation.operation)
+      ? { errors: [apiError('BAD_USER_INPUT', NOT_HERE)] }
+      : this.#parts.engine.execute(operation, context);
+  }
+}
+
+const pathOf = ({ url = '/' }: IncomingMessage): string => {
+  const end = url.indexOf('?');
+  return end < 0 ? url : url.slice(0, end);
+};
+
+export const addressOf = ({ socket }: IncomingMessage): string => socket.remoteAddress ?? '';
+
+function text(response: ServerResponse, status: number, body: string): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
+  response.end(`${body}\n`);
+}
+
+/** `query`, `operationName` and `variables` (JSON) of a URL. */
+function paramsOfUrl({ url = '/' }: IncomingMessage): Params | GraphQLError {
+  const search = new URLSearchParams(url.slice(url.indexOf('?') + 1));
+  const variables = search.get('variables');
+  try {
+    return paramsOf({
+      query: search.get('query') ?? undefined,
+      operationName: search.get('operationName'),
+      variables: variables === null || variables === '' ? null : JSON.parse(variables),
+    });
+  } catch {
+    return badInput('variables', 'JSON');
+  }
+}

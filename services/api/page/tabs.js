@@ -1,0 +1,135 @@
+/** The tabs that a newcomer finds: each works as it stands. */
+
+const KEY_NOTE = `# "<new>" in the variables: this page puts a new UUIDv7 in its place at each run.
+# A client of yours makes one key a message and keeps it for every retry.`;
+
+const WHO_AM_I = `# Who does the token say you are? Run it with the button, or Ctrl-Enter.
+query WhoAmI {
+  me {
+    id
+    user {
+      name
+    }
+  }
+  conversations(first: 10) {
+    nodes {
+      id
+      title
+      lastActivityAt
+    }
+  }
+}
+`;
+
+const OPEN = `# Opens a conversation. The other tabs use the same id. Run it first.
+${KEY_NOTE}
+mutation Open($input: CreateConversationInput!) {
+  createConversation(input: $input) {
+    accepted {
+      conversationId
+      seq
+      acceptedAt
+    }
+    refused {
+      code
+      message
+    }
+  }
+}
+`;
+
+const SEND = `# Sends a message: accepted means stored durably.
+${KEY_NOTE}
+mutation Send($input: SendMessageInput!) {
+  sendMessage(input: $input) {
+    accepted {
+      seq
+      acceptedAt
+      repeated
+    }
+    refused {
+      code
+      message
+      retryable
+    }
+  }
+}
+`;
+
+const HISTORY = `# The newest messages. For older ones give startCursor as "before".
+query History($id: ID!, $before: String) {
+  conversation(id: $id) {
+    title
+    kind
+    lastSeq
+    memberCount
+    messages(last: 20, before: $before) {
+      asOf
+      nodes {
+        seq
+        sender {
+          id
+          name
+        }
+        text
+        sentAt
+      }
+      pageInfo {
+        hasPreviousPage
+        startCursor
+      }
+    }
+  }
+}
+`;
+
+const FOLLOW = `# Everything that happens, as it happens. "after": the last seq that you have; 0: from the first.
+# Leave it running, and send from another tab.
+subscription Follow($id: ID!, $after: Int) {
+  conversation(id: $id, after: $after) {
+    __typename
+    seq
+    ... on ConversationEvent {
+      at
+      by {
+        id
+      }
+    }
+    ... on MessageSent {
+      message {
+        text
+        sender {
+          id
+          name
+        }
+      }
+    }
+    ... on MembersAdded {
+      members {
+        id
+      }
+    }
+    ... on MemberRemoved {
+      member {
+        id
+      }
+    }
+    ... on Reset {
+      resetReason
+    }
+  }
+}
+`;
+
+export function tabsFor(user, token, conversation) {
+  const headers = JSON.stringify({ Authorization: `Bearer ${token}` }, null, 2);
+  const tab = (query, variables) => ({ query, variables: JSON.stringify(variables, null, 2), headers });
+  const members = [...new Set(['alice', 'bob', user])];
+  return [
+    tab(WHO_AM_I, {}),
+    tab(OPEN, { input: { id: conversation, title: 'First steps', members, clientKey: '<new>' } }),
+    tab(SEND, { input: { conversationId: conversation, clientKey: '<new>', text: `Hello from ${user}` } }),
+    tab(HISTORY, { id: conversation }),
+    tab(FOLLOW, { id: conversation, after: 0 }),
+  ];
+}

@@ -1,0 +1,125 @@
+/** Server-sent events: one subscription a request, for as long as the token lasts. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ExecutionResult } from 'graphql';
+import type { Millis } from '../../schema/ids.ts';
+import { tooMany } from './admission.ts';
+import type { Identity } from './auth.ts';
+import type { Operation } from './engine.ts';
+import { badInput } from './errors.ts';
+import { answer } from './http-answer.ts';
+import { Counts, MAX_SOCKETS_PER_USER } from './limits.ts';
+import { corsHeadersOf } from './origins.ts';
+import { sseSink } from './sse-sink.ts';
+import type { ConversationStreams } from './stream.ts';
+
+/** How soon after its token a stream ends, at the latest. */
+const SWEEP_EVERY_MS = 500;
+const RETRY_AFTER_MS = 5_000;
+/** A reader that has taken nothing for so long while something waits for it is gone. Source: CONTRACT, "Socket life". */
+const DEAD_AFTER_MS = 60_000;
+const COMMENT = ':\n\n';
+
+const HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-store, no-transform',
+  // A proxy that collects what it passes on would hold the events back.
+  'x-accel-buffering': 'no',
+};
+
+interface Open {
+  readonly response: ServerResponse;
+  readonly expiresAt: Millis;
+  /** Bytes that the reader's side has taken, and when there were last more of them. */
+  passed: number;
+  passedAt: number;
+}
+
+export class EventStreams {
+  readonly #streams: ConversationStreams;
+  readonly #perUser: Counts;
+  readonly #open = new Set<Open>();
+  readonly #sweep: NodeJS.Timeout;
+
+  constructor(streams: ConversationStreams, perUser = new Counts(MAX_SOCKETS_PER_USER)) {
+    this.#streams = streams;
+    this.#perUser = perUser;
+    this.#sweep = setInterval(() => this.#sweepAll(), SWEEP_EVERY_MS).unref();
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** The operation is a subscription, and its bearer is let in. */
+  open(request: IncomingMessage, response: ServerResponse, operation: Operation, { actor, expiresAt }: Identity): void {
+    const lastSeen = lastSeenOf(request);
+    if (lastSeen === 'bad') {
+      const error = badInput('Last-Event-ID', 'the id of an event that came by this stream');
+      answer(request, response, { errors: [error] });
+      return;
+    }
+    if (!this.#perUser.enter(actor.user)) {
+      answer(request, response, { errors: [tooMany('You have too many streams open.', RETRY_AFTER_MS)] });
+      return;
+    }
+    response.writeHead(200, { ...HEADERS, ...corsHeadersOf(request) });
+    response.write(COMMENT);
+    const open: Open = { response, expiresAt, passed: 0, passedAt: performance.now() };
+    this.#open.add(open);
+    const { document, variables } = operation;
+    const sink = sseSink(response);
+    const stream = this.#streams.open(
+      {
+        document,
+        operationName: operation.operation.name?.value,
+        variables,
+        viewer: { user: actor.user, admin: actor.admin },
+        lastSeen,
+      },
+      sink,
+    );
+    sink.follow(stream);
+    response.once('close', () => {
+      this.#open.delete(open);
+      this.#perUser.leave(actor.user);
+    });
+  }
+
+  /** Ends every stream as a lost connection ends: its reader comes again, with its position. */
+  stop(): void {
+    clearInterval(this.#sweep);
+    for (const { response } of this.#open) response.end();
+  }
+
+  #sweepAll(): void {
+    const now = Date.now();
+    const tick = performance.now();
+    for (const open of this.#open) {
+      if (open.expiresAt <= now) open.response.end();
+      else if (isStuck(open, tick)) open.response.destroy();
+    }
+  }
+}
+
+function isStuck(open: Open, tick: number): boolean {
+  const { socket, writableLength } = open.response;
+  const passed = (socket?.bytesWritten ?? 0) - (socket?.writableLength ?? 0);
+  if (passed > open.passed || writableLength === 0) {
+    open.passed = passed;
+    open.passedAt = tick;
+  }
+  return tick - open.passedAt > DEAD_AFTER_MS;
+}
+
+/** Undefined: the reader has none. */
+function lastSeenOf({ headers }: IncomingMessage): number | 'bad' | undefined {
+  const id = headers['last-event-id'];
+  if (id === undefined || id === '') return undefined;
+  return typeof id === 'string' && /^\d{1,15}$/.test(id) ? Number(id) : 'bad';
+}
+
+/** One answer, for a caller who takes nothing but events. */
+export function writeEvents(request: IncomingMessage, response: ServerResponse, result: ExecutionResult): void {
+  response.writeHead(200, { ...HEADERS, ...corsHeadersOf(request) });
+  response.end(`event: next\ndata: ${JSON.stringify(result)}\n\nevent: complete\ndata:\n\n`);
+}

@@ -1,0 +1,254 @@
+/**
+ * WebSockets: graphql-ws speaks the protocol, what happens on a socket is here. Guaranteed: nothing that a client sends closes
+ * a socket with 4500; what is wrong with one operation ends that operation alone.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type ExecutionArgs, GraphQLError } from 'graphql';
+import { handleProtocols, makeServer, type Server, type ServerOptions, type SubscribePayload } from 'graphql-ws';
+import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import type { Lanes } from '../journal/lanes.ts';
+import type { Logger } from '../logger.ts';
+import { type Admission, type Admitted, tooMany } from './admission.ts';
+import type { ApiMetrics } from './api-metrics.ts';
+import { contextOf, type RequestContext } from './context.ts';
+import { type Engine, type Operation, paramsOf } from './engine.ts';
+import { publicError, unavailable } from './errors.ts';
+import { addressOf } from './http.ts';
+import {
+  Counts,
+  MAX_OPERATIONS_PER_SOCKET,
+  MAX_REQUEST_BYTES,
+  MAX_SOCKETS_PER_ADDRESS,
+  MAX_SOCKETS_PER_USER,
+} from './limits.ts';
+import type { Origins } from './origins.ts';
+import type { ConversationStreams } from './stream.ts';
+import { CLOSES, type Close, Connection } from './ws-connection.ts';
+import { wsSink } from './ws-sink.ts';
+
+/** For `connection_init`; then 4408, which clients retry. */
+const INIT_WITHIN_MS = 10_000;
+const SWEEP_EVERY_MS = 500;
+const RETRY_AFTER_MS = 5_000;
+/** All the answer that a ping needs; its payload is not echoed. */
+const PONG = '{"type":"pong"}';
+
+export interface SocketParts {
+  readonly engine: Engine;
+  readonly lanes: Lanes;
+  readonly admission: Admission;
+  readonly origins: Origins;
+  readonly streams: ConversationStreams;
+  readonly metrics: ApiMetrics;
+  readonly log: Logger;
+}
+
+/** What `onSubscribe` hands to `execute` and `subscribe`. */
+interface SocketOperation extends Omit<ExecutionArgs, 'document'>, Operation {
+  readonly id: string;
+  readonly connection: Connection;
+  readonly contextValue: RequestContext;
+}
+
+export class Sockets {
+  readonly #parts: SocketParts;
+  readonly #protocol: Server<Connection>;
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: MAX_REQUEST_BYTES,
+    handleProtocols,
+  });
+  readonly #connections = new Set<Connection>();
+  readonly #perUser = new Counts(MAX_SOCKETS_PER_USER);
+  readonly #perAddress = new Counts(MAX_SOCKETS_PER_ADDRESS);
+  readonly #sweep: NodeJS.Timeout;
+  #draining = false;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(parts: SocketParts) {
+    this.#parts = parts;
+    this.#protocol = makeServer(this.#options());
+    this.#sweep = setInterval(() => this.#sweepAll(), SWEEP_EVERY_MS).unref();
+  }
+
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Takes over a request for `/graphql` that asks to become a socket. */
+  upgrade(request: IncomingMessage, line: Duplex, head: Buffer): void {
+    const address = addressOf(request);
+    if (this.#draining) refuseUpgrade(line, 503);
+    else if (!this.#perAddress.enter(address)) refuseUpgrade(line, 429);
+    else {
+      line.once('close', () => this.#perAddress.leave(address));
+      this.#server.handleUpgrade(request, line, head, (socket) => this.#opened(socket, line, request, address));
+    }
+  }
+
+  /** Lets answers under way leave, closes every socket with 1012, and settles when all are closed or `deadline` has passed. */
+  async stop(deadlineMs: number): Promise<void> {
+    this.#draining = true;
+    for (const connection of this.#connections) this.#drain(connection);
+    if (this.#connections.size > 0) {
+      let late: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        this.#onEmpty = resolve;
+        late = setTimeout(resolve, deadlineMs);
+      });
+      clearTimeout(late);
+    }
+    for (const connection of this.#connections) connection.terminate();
+    clearInterval(this.#sweep);
+  }
+
+  #drain(connection: Connection): void {
+    if (connection.executing === 0) connection.close(CLOSES.draining);
+  }
+
+  #opened(socket: WebSocket, line: Duplex, request: IncomingMessage, address: string): void {
+    // graphql-ws gives its `closed` only after it has the socket.
+    let closed: (code: number, reason: string) => Promise<void> = async () => {};
+    const connection = new Connection(socket, line, address, (code, reason) => {
+      closed(code, reason).catch((error: unknown) =>
+        this.#parts.log.error({ err: error }, 'a socket was not tidied up'),
+      );
+      const user = connection.identity?.actor.user;
+      if (user !== undefined) this.#perUser.leave(user);
+    });
+    this.#connections.add(connection);
+    socket.once('close', () => {
+      this.#connections.delete(connection);
+      if (this.#connections.size === 0) this.#onEmpty?.();
+    });
+    if (!this.#parts.origins.allows(request)) {
+      connection.close(CLOSES.origin);
+      return;
+    }
+    closed = this.#protocol.opened(
+      {
+        protocol: socket.protocol,
+        send: (message) => connection.send(message),
+        close: (code = CLOSES.fault.code, reason = '') => connection.close({ code, reason }),
+        onMessage: (take) =>
+          socket.on('message', (data, isBinary) => void this.#message(connection, data, isBinary, take)),
+        onPing: () => connection.send(PONG),
+      },
+      connection,
+    );
+  }
+
+  async #message(
+    connection: Connection,
+    data: RawData,
+    isBinary: boolean,
+    take: (message: string) => Promise<void>,
+  ): Promise<void> {
+    if (connection.closing) return;
+    connection.heard();
+    if (isBinary) return connection.close(CLOSES.malformed);
+    connection.pending++;
+    try {
+      await take(data.toString());
+    } catch (error) {
+      // graphql-ws throws for a message of the server's own types: the client's fault, not ours.
+      const isClients = error instanceof Error && error.message.startsWith('Unexpected message of type');
+      if (!isClients) this.#parts.log.error({ err: error }, 'fault on a socket');
+      connection.close(isClients ? CLOSES.malformed : CLOSES.fault);
+    } finally {
+      connection.pending--;
+    }
+  }
+
+  #options(): ServerOptions<Record<string, unknown>, Connection> {
+    return {
+      connectionInitWaitTimeout: INIT_WITHIN_MS,
+      onConnect: ({ extra, connectionParams }) => this.#connect(extra, connectionParams),
+      onSubscribe: ({ extra }, id, payload) => this.#prepare(extra, id, payload),
+      execute: (args) => this.#execute(args as SocketOperation),
+      subscribe: (args) => this.#subscribe(args as SocketOperation),
+    };
+  }
+
+  /** False closes with 4403; where another close says more it is done before, and the first one counts. */
+  async #connect(connection: Connection, params: Readonly<Record<string, unknown>> | undefined): Promise<boolean> {
+    const { authorization, as } = params ?? {};
+    const admitted = await this.#parts.admission.authenticate(authorization, as, connection.address);
+    const close = this.#closeFor(admitted);
+    if (close) connection.close(close);
+    if (close || connection.closing || admitted.kind === 'out') return false;
+    connection.identified(admitted.identity);
+    return true;
+  }
+
+  #closeFor(admitted: Admitted): Close | undefined {
+    if (admitted.kind === 'in')
+      return this.#perUser.enter(admitted.identity.actor.user) ? undefined : CLOSES.overloaded;
+    if (admitted.why === 'expired') return CLOSES.tokenExpired;
+    return admitted.why === 'unavailable' || admitted.why === 'too-many' ? CLOSES.overloaded : CLOSES.tokenInvalid;
+  }
+
+  #prepare(connection: Connection, id: string, payload: SubscribePayload): SocketOperation | readonly GraphQLError[] {
+    const { engine, lanes, admission, log } = this.#parts;
+    const { identity } = connection;
+    try {
+      if (!identity || this.#draining) return [unavailable('This server is stopping.')];
+      if (connection.pending > MAX_OPERATIONS_PER_SOCKET)
+        return [tooMany(`A socket has at most ${MAX_OPERATIONS_PER_SOCKET} operations at once.`, RETRY_AFTER_MS)];
+      const excess = admission.count(identity);
+      if (excess) return [excess];
+      const params = paramsOf(payload);
+      if (params instanceof GraphQLError) return [params];
+      const prepared = engine.documents.prepare(params.query, params.operationName);
+      if (prepared.kind === 'bad') return prepared.errors;
+      const { document, operation } = prepared;
+      const { variables } = params;
+      const operationName = operation.name?.value;
+      const contextValue = contextOf(identity, lanes);
+      return { schema: engine.schema, document, operation, operationName, variables, contextValue, id, connection };
+    } catch (error) {
+      return [publicError(error, log)];
+    }
+  }
+
+  async #execute(operation: SocketOperation) {
+    const { connection } = operation;
+    const startedAt = performance.now();
+    connection.executing++;
+    const result = await this.#parts.engine.execute(operation, operation.contextValue);
+    connection.executing--;
+    this.#parts.metrics.answered('ws', !result.errors, performance.now() - startedAt);
+    // After the answer is written, which takes microtasks only.
+    if (this.#draining) setImmediate(() => this.#drain(connection));
+    return result;
+  }
+
+  /** Frames go to the socket directly; what graphql-ws gets settles at the stream's end. */
+  #subscribe({ connection, id, document, operation, variables, contextValue }: SocketOperation) {
+    const { user, admin } = contextValue.identity.actor;
+    const sink = wsSink(connection.socket, id);
+    const stream = this.#parts.streams.open(
+      { document, operationName: operation.name?.value, variables, viewer: { user, admin } },
+      sink,
+    );
+    return sink.follow(stream);
+  }
+
+  #sweepAll(): void {
+    const now = Date.now();
+    const tick = performance.now();
+    for (const connection of this.#connections) connection.sweep(now, tick);
+  }
+}
+
+const REFUSALS = { 429: 'Too Many Requests', 503: 'Service Unavailable', 404: 'Not Found' } as const;
+
+/** Instead of a socket. */
+export function refuseUpgrade(line: Duplex, status: keyof typeof REFUSALS): void {
+  const retry = status === 404 ? '' : `Retry-After: ${RETRY_AFTER_MS / 1000}\r\n`;
+  line.on('error', () => {});
+  line.end(`HTTP/1.1 ${status} ${REFUSALS[status]}\r\n${retry}Connection: close\r\nContent-Length: 0\r\n\r\n`);
+}
