@@ -8,9 +8,12 @@ import type { Journal, Stoppable } from '../journal/journal.ts';
 import type { Lanes } from '../journal/lanes.ts';
 import type { Logger } from '../logger.ts';
 import { apiError } from './errors.ts';
-import type { Follower, Viewer } from './follow.ts';
+import type { GapReader } from './feed.ts';
+import type { Follower } from './follow.ts';
 import type { Asked, Frames } from './frames.ts';
-import { type GapReader, Hub, type HubOptions } from './hub.ts';
+import type { Viewer } from './gate.ts';
+import { Hub, type HubOptions } from './hub.ts';
+import { RING_EVENTS } from './ring.ts';
 import type { Sink } from './sink.ts';
 import { Slots } from './slots.ts';
 import type { StreamCounts } from './stream-metrics.ts';
@@ -19,12 +22,21 @@ import type { StreamCounts } from './stream-metrics.ts';
 const FOLLOWERS_MAX = 100_000;
 const HUBS_MAX = 20_000;
 const RETRY_AFTER_MS = 5_000;
+/** A reader that is further behind gets a `Reset`: pages of history are quicker. */
+const CATCH_UP_MAX = 50_000;
 /** Streams that read the lane or history at once; the others wait where they are. */
 const CATCHING_UP_MAX = 32;
 /** How long a lost live copy goes unnoticed at the most, while nothing follows it. Source: ARCHITECTURE, "Silence". */
 const COMPARE_MS = 10_000;
 /** Lanes in one comparison. */
 const COMPARE_LANES = 1_000;
+
+export interface StreamLimits {
+  readonly followers?: number;
+  readonly hubs?: number;
+  readonly ringEvents?: number;
+  readonly catchUpEvents?: number;
+}
 
 export interface GatewayOptions {
   readonly journal: Pick<Journal, 'listen' | 'read' | 'lastRevisions' | 'onReconnect'>;
@@ -33,7 +45,7 @@ export interface GatewayOptions {
   readonly frames: Frames;
   readonly log: Logger;
   readonly counts: StreamCounts;
-  readonly limits?: { readonly followers?: number; readonly hubs?: number } | undefined;
+  readonly limits?: StreamLimits | undefined;
 }
 
 export class Gateway {
@@ -56,8 +68,9 @@ export class Gateway {
     this.#hubOptions = {
       ...options,
       slots: new Slots(CATCHING_UP_MAX),
-      rings: { bytes: 0 },
+      ring: { events: options.limits?.ringEvents ?? RING_EVENTS, budget: { bytes: 0 } },
       answers: { bytes: 0 },
+      catchUpMax: options.limits?.catchUpEvents ?? CATCH_UP_MAX,
       pause: (ms) => wait(ms, undefined, { signal, ref: false }),
     };
     this.#reconnects = options.journal.onReconnect(() => this.ringAll());
@@ -114,7 +127,7 @@ export class Gateway {
   }
 
   #drop(hub: Hub): void {
-    this.#hubs.delete(hub.lane);
+    this.#hubs.delete(hub.feed.lane);
     this.#options.counts.hubs = this.#hubs.size;
     hub.stop();
   }
@@ -129,13 +142,13 @@ export class Gateway {
 
   /** Never rejected. With the store out of reach nothing is learnt: its return rings again. */
   async #compare(hubs: readonly Hub[]): Promise<void> {
-    const before = hubs.map(({ ring }) => ring.revision);
+    const before = hubs.map(({ feed }) => feed.ring.revision);
     try {
-      const last = await this.#options.journal.lastRevisions(hubs.map(({ lane }) => lane));
+      const last = await this.#options.journal.lastRevisions(hubs.map(({ feed }) => feed.lane));
       for (const [i, hub] of hubs.entries()) {
-        const revision = last.get(hub.lane);
+        const revision = last.get(hub.feed.lane);
         const had = before[i];
-        if (revision !== undefined && had !== undefined) hub.compare(revision, had);
+        if (revision !== undefined && had !== undefined) hub.feed.compare(revision, had);
       }
     } catch (error) {
       this.#options.log.debug({ err: error }, 'lanes could not be compared');

@@ -9,18 +9,18 @@ const RING_BYTES = 1024 * 1024;
 /** … and keeps where all rings of the process together are over their limit … */
 const RING_BYTES_SHORT = 16 * 1024;
 const ALL_RINGS_BYTES = 256 * 1024 * 1024;
-/** … and never goes beyond, also when its followers had no turn yet. */
-const RING_EVENTS_HARD = 4_096;
-const RING_BYTES_HARD = 8 * 1024 * 1024;
+/** … and never goes beyond, times this, also when its followers had no turn yet. */
+const HARD = 8;
 
-/** Bytes held by all rings of a process. */
-export interface RingBudget {
-  bytes: number;
+export interface RingLimits {
+  readonly events: number;
+  /** Bytes held by all rings of the process. */
+  readonly budget: { bytes: number };
 }
 
 export class Ring {
   readonly #lane: LaneId;
-  readonly #budget: RingBudget;
+  readonly #limits: RingLimits;
   #frames: EventFrame[] = [];
   /** Index in `#frames` of the first that is still held. */
   #start = 0;
@@ -33,9 +33,9 @@ export class Ring {
   /** The last event here that took somebody out of the lane; 0: none was seen. */
   lastRemoval = 0;
 
-  constructor(lane: LaneId, budget: RingBudget) {
+  constructor(lane: LaneId, limits: RingLimits) {
     this.#lane = lane;
-    this.#budget = budget;
+    this.#limits = limits;
   }
 
   /** The seq of the first event held; `head` + 1 when none is. A reader at `first` - 1 or later goes on from here. */
@@ -61,12 +61,12 @@ export class Ring {
     }
     this.revision = revision;
     this.recordId = recordId;
-    this.#shrink(RING_EVENTS_HARD, RING_BYTES_HARD);
+    this.#shrink(HARD * this.#limits.events, HARD * RING_BYTES);
   }
 
   /** Older events, the last of which is `first` - 1; as many of the newest as there is room for. */
   extendBack(events: readonly LaneEvent[]): void {
-    const room = RING_EVENTS - this.size;
+    const room = this.#limits.events - this.size;
     if (room <= 0 || events.at(-1)?.seq !== this.first - 1) return;
     const older = events.slice(-room).map((event) => this.#frameOf(event));
     this.#frames = [...older, ...this.#frames.slice(this.#start)];
@@ -78,7 +78,8 @@ export class Ring {
 
   /** Lets go of what is over the limit. Called when every follower that keeps up has had its turn. */
   trim(): void {
-    this.#shrink(RING_EVENTS, this.#budget.bytes > ALL_RINGS_BYTES ? RING_BYTES_SHORT : RING_BYTES);
+    const { events, budget } = this.#limits;
+    this.#shrink(events, budget.bytes > ALL_RINGS_BYTES ? RING_BYTES_SHORT : RING_BYTES);
   }
 
   /** Forgets all; the lane is at `head` now. */
@@ -112,7 +113,7 @@ export class Ring {
 
   #count(bytes: number): void {
     this.#bytes += bytes;
-    this.#budget.bytes += bytes;
+    this.#limits.budget.bytes += bytes;
   }
 }
 

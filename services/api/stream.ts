@@ -5,10 +5,10 @@ import type { Journal, Stoppable } from '../journal/journal.ts';
 import type { Lanes } from '../journal/lanes.ts';
 import type { Logger } from '../logger.ts';
 import { publicError } from './errors.ts';
-import type { Viewer } from './follow.ts';
+import type { GapReader } from './feed.ts';
 import { Frames } from './frames.ts';
-import { Gateway, type GatewayOptions } from './gateway.ts';
-import type { GapReader } from './hub.ts';
+import type { Viewer } from './gate.ts';
+import { Gateway, type StreamLimits } from './gateway.ts';
 import type { Sink } from './sink.ts';
 import { newStreamCounts, type StreamCounts } from './stream-metrics.ts';
 
@@ -40,7 +40,7 @@ export interface StreamsOptions {
   readonly reads: GapReader;
   readonly log: Logger;
   readonly counts?: StreamCounts;
-  readonly limits?: GatewayOptions['limits'];
+  readonly limits?: StreamLimits;
 }
 
 const NOTHING: Stoppable = { stop: () => {} };
