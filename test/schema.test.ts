@@ -1,6 +1,7 @@
 /** The published contract keeps its own rules, only grows, and its examples are true. */
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import {
   buildSchema,
@@ -25,6 +26,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { REFUSALS } from '../schema/commands.ts';
+import { SETTING_NAMES } from '../services/config.ts';
 
 const sdl = readFileSync('schema/chat.graphql', 'utf8');
 const schema = buildSchema(sdl);
@@ -204,4 +206,39 @@ it('the protocol says what to do on every code, reason and frame', () => {
     ...possible('ConversationFrame').map((type) => type.name),
   ];
   expect(names.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
+});
+
+describe.each([
+  'README.md',
+  'CONTRIBUTING.md',
+  'docs/operations.md',
+  ...readdirSync('docs/decisions').map((page) => `docs/decisions/${page}`),
+])('what %s names', (page) => {
+  const text = readFileSync(page, 'utf8');
+
+  it('is there', () => {
+    const paths = [...text.matchAll(/`((?:schema|services|test|docs|bridge)\/[\w./-]*)`/g)].map(
+      ([, path]) => path as string,
+    );
+    const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, path]) =>
+      join(dirname(page), path as string),
+    );
+    expect([...paths, ...links].filter((path) => !existsSync(path))).toEqual([]);
+  });
+
+  it('is in the file that it names beside it', () => {
+    const rows = [...text.matchAll(/^\|.*\| `(services\/[\w./-]+)` \| (.*) \|$/gm)];
+    const missing = rows.flatMap(([, path = '', names = '']) => {
+      const source = readFileSync(path, 'utf8');
+      return [...names.matchAll(/`(\w+)`/g)].flatMap(([, name]) =>
+        new RegExp(`\\b${name}\\b`).test(source) ? [] : [`${path}: ${name}`],
+      );
+    });
+    expect(missing).toEqual([]);
+  });
+});
+
+it('the page for operators names every setting, and no other', () => {
+  const named = new Set(readFileSync('docs/operations.md', 'utf8').match(/\bLANES_[A-Z_]+[A-Z]\b/g));
+  expect([...named].sort()).toEqual([...SETTING_NAMES].sort());
 });
