@@ -26,6 +26,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { REFUSALS } from '../schema/commands.ts';
+import { INSTALLATION_BUCKET } from '../schema/subjects.ts';
 import { SETTING_NAMES } from '../services/config.ts';
 
 const sdl = readFileSync('schema/chat.graphql', 'utf8');
@@ -238,7 +239,13 @@ describe.each([
   });
 });
 
-it('the page for operators names every setting, and no other', () => {
-  const named = new Set(readFileSync('docs/operations.md', 'utf8').match(/\bLANES_[A-Z_]+[A-Z]\b/g));
-  expect([...named].sort()).toEqual([...SETTING_NAMES].sort());
+it('the page for operators names every setting and every figure, and no other', () => {
+  const text = readFileSync('docs/operations.md', 'utf8').replaceAll(INSTALLATION_BUCKET, '');
+  const namesIn = (of: string, pattern: RegExp): readonly string[] => [...new Set(of.match(pattern))].sort();
+  expect(namesIn(text, /\bLANES_[A-Z_]+[A-Z]\b/g)).toEqual([...SETTING_NAMES].sort());
+  const sources = readdirSync('services', { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('metrics.ts'),
+  );
+  const code = sources.map((name) => readFileSync(`services/${name}`, 'utf8')).join('\n');
+  expect(namesIn(text, /\blanes_[a-z_]+/g)).toEqual(namesIn(code, /\blanes_[a-z_]+/g));
 });
