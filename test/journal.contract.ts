@@ -143,7 +143,8 @@ export function journalContract(name: string, open: () => Promise<Rig>): void {
             ),
           );
           const won = outcomes.flatMap((outcome) => (outcome.kind === 'stored' ? [outcome.revision] : []));
-          expect(outcomes.filter(({ kind }) => kind === 'conflict')).toHaveLength(39);
+          // On replicas a write that comes while another is in flight is busy, not a conflict.
+          expect(outcomes.filter(({ kind }) => kind === 'conflict' || kind === 'busy')).toHaveLength(39);
           expect(won).toHaveLength(1);
           expected = won[0] as Revision;
         }
@@ -269,6 +270,8 @@ export function journalContract(name: string, open: () => Promise<Rig>): void {
         const lane = newLane();
         const large = snapshotOf(lane, 3, 30_000);
         expect(await journal.writeSnapshot(lane, large)).toBe(true);
+        // A replica may have parts of it a moment later.
+        await until('it is there', async () => (await rig.other.readSnapshot(lane)) !== undefined);
         expect(await rig.other.readSnapshot(lane)).toEqual(large);
         const both = [snapshotOf(lane, 7, 30_000), snapshotOf(lane, 8, 30_000)];
         await Promise.all(both.map((snapshot, i) => (i ? journal : rig.other).writeSnapshot(lane, snapshot)));
