@@ -2,13 +2,13 @@
 import { existsSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SNAPSHOT_STREAM } from '../../schema/subjects.ts';
-import type { Config, Settings } from '../config.ts';
-import { pathsOf } from '../embedded/data-dir.ts';
+import { type Config, ConfigError, readSettings, type Settings } from '../config.ts';
+import { openConfig, pathsOf } from '../embedded/data-dir.ts';
 import { inspectMongo, inspectNats } from '../embedded/inspect.ts';
 import { SOURCES, versionOf, whyNot } from '../embedded/sources.ts';
 import { inspectTopology } from '../journal/jetstream.ts';
 import type { StreamReport, TopologyReport } from '../journal/topology.ts';
-import type { Logger } from '../logger.ts';
+import { createLogger, type Logger } from '../logger.ts';
 import { adminPortOf } from '../metrics.ts';
 
 const ANSWER_MS = 3000;
@@ -29,7 +29,33 @@ const bad = (what: string, says: string, mend: string): Finding => ({ state: 'ba
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 const gib = (bytes: number): string => `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
 
-export function checkSettings({ environment, fsync, nats, host, jwt }: Settings): Finding[] {
+/** Every check in turn, each finding told as it is found. */
+export async function examine(tell: (finding: Finding) => void): Promise<Finding[]> {
+  const all: Finding[] = [];
+  const add = (findings: readonly Finding[]) => {
+    for (const finding of findings) tell(finding);
+    all.push(...findings);
+  };
+  try {
+    const settings = readSettings();
+    add(checkSettings(settings));
+    add(checkData(settings));
+    const config = openConfig(settings);
+    const nats = await checkNats(config);
+    add(nats);
+    if (nats.every(({ state }) => state === 'ok'))
+      add(await checkStreams(config, createLogger({ logLevel: 'silent' }, 'doctor', 2)));
+    add(await checkMongo(config));
+    add(await checkApi(settings));
+    add(await checkProjector(settings));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    add([{ state: 'bad', what: 'settings', says: error.message, mend: 'correct that, then run this again' }]);
+  }
+  return all;
+}
+
+function checkSettings({ environment, fsync, nats, host, jwt }: Settings): Finding[] {
   const open = !['127.0.0.1', '::1', 'localhost'].includes(host);
   const findings = [ok('settings', `${environment}, every LANES_… name and value is known`)];
   if (nats === null && fsync === 'default')
@@ -52,7 +78,7 @@ export function checkSettings({ environment, fsync, nats, host, jwt }: Settings)
 }
 
 /** Free space for what the streams may still take, and secrets that only their owner can read. */
-export function checkData({ dataDir }: Settings): Finding[] {
+function checkData({ dataDir }: Settings): Finding[] {
   if (!existsSync(dataDir)) return [warning('data', `${dataDir} is not there yet`, 'the first "npm start" makes it')];
   const { bavail, blocks, bsize } = statfsSync(dataDir);
   const says = `${dataDir}: ${gib(bavail * bsize)} of ${gib(blocks * bsize)} free`;
@@ -66,7 +92,7 @@ export function checkData({ dataDir }: Settings): Finding[] {
   return findings;
 }
 
-export async function checkNats({ nats }: Config): Promise<Finding[]> {
+async function checkNats({ nats }: Config): Promise<Finding[]> {
   try {
     const { version, roundTripMs } = await inspectNats(nats);
     const parsed = versionOf(version);
@@ -79,7 +105,7 @@ export async function checkNats({ nats }: Config): Promise<Finding[]> {
 }
 
 /** The streams as they are and as they should be. Only where NATS answers. */
-export async function checkStreams(config: Config, log: Logger): Promise<Finding[]> {
+async function checkStreams(config: Config, log: Logger): Promise<Finding[]> {
   const { nats, partitions, storeBytes: maxBytes } = config;
   const signal = AbortSignal.timeout(ANSWER_MS);
   try {
@@ -129,7 +155,7 @@ function summaryOf({ streams }: TopologyReport): Finding {
   return ok('streams', `${streams.length}, ${records} records, ${gib(bytes)} of at most ${gib(most)}`);
 }
 
-export async function checkMongo(config: Config): Promise<Finding[]> {
+async function checkMongo(config: Config): Promise<Finding[]> {
   const where = new URL(config.mongo.url.replace(/,[^/]*/, '')).host;
   try {
     const { version, set, writable, roundTripMs } = await inspectMongo(config.mongo);
@@ -146,7 +172,7 @@ export async function checkMongo(config: Config): Promise<Finding[]> {
   }
 }
 
-export async function checkApi({ host, port }: Settings): Promise<Finding[]> {
+async function checkApi({ host, port }: Settings): Promise<Finding[]> {
   const url = `http://${reachable(host)}:${port}/readyz`;
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });
@@ -160,7 +186,7 @@ export async function checkApi({ host, port }: Settings): Promise<Finding[]> {
 }
 
 /** By its own figures: how far it is behind, and what it had to park. */
-export async function checkProjector(settings: Settings): Promise<Finding[]> {
+async function checkProjector(settings: Settings): Promise<Finding[]> {
   const url = `http://${reachable(settings.host)}:${adminPortOf(settings, 'projector')}/metrics`;
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });

@@ -1,5 +1,4 @@
 /** Signs a token as the host application would, with the development secret. */
-import { SignJWT } from 'jose';
 import { APP_PREFIX, ID_RULE, isName } from '../../schema/ids.ts';
 import { ConfigError, readSettings } from '../config.ts';
 import { openDataDir, tokenTrustOf } from '../embedded/data-dir.ts';
@@ -39,6 +38,7 @@ start and kept in LANES_DATA; with LANES_JWT_SECRET or LANES_JWKS_URL set, token
         'LANES_JWT_SECRET or LANES_JWKS_URL is set: tokens come from your own issuer (LANES_ENV=development signs here)',
       );
     openDataDir(settings.dataDir);
+    const { SignJWT } = await import('jose');
     const now = Math.floor(Date.now() / 1000);
     const token = new SignJWT(claims).setProtectedHeader({ alg: 'HS256', typ: 'JWT' }).setSubject(user);
     token.setIssuedAt(now).setExpirationTime(now + seconds);

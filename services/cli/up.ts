@@ -1,7 +1,6 @@
 /** `npm start`: servers and rooms on one machine, watched over by this process. */
 import { fileURLToPath } from 'node:url';
 import { readSettings, type Settings } from '../config.ts';
-import { startInstallation } from '../embedded/supervisor.ts';
 import { createLogger } from '../logger.ts';
 import { adminPortOf } from '../metrics.ts';
 import { run } from '../run.ts';
@@ -27,6 +26,7 @@ Ctrl-C drains and stops it all.`,
     const rooms = ROOMS.map((name) => ({ name, command: process.execPath, args: [main, name] }));
     return run(
       async (stopping) => {
+        const { startInstallation } = await import('../embedded/supervisor.ts');
         const installation = await startInstallation({ settings, rooms, log, print: complain, stopping });
         say(welcomeOf(settings, (performance.now() - started) / 1000));
         return installation;
