@@ -140,7 +140,7 @@ describe('npm start', () => {
       }, PATIENT);
       await vi.waitFor(isReady, PATIENT);
       await vi.waitFor(() => expect(said).toContain(`${name} runs again`), PATIENT);
-    expect(said).toContain(`${name} ended and is started again`);
+      expect(said).toContain(`${name} ended and is started again`);
     },
   );
 
