@@ -36,7 +36,8 @@ export async function projectPartition(
   // From the watermark itself, not behind it: that record says whether this is still the same stream.
   const from = revisionOf(Math.max(1, Math.min(start.listed + 1, start.w)));
   if (from > until) return;
-  for await (const records of journal.consume(partition, from, { maxBatch: BATCH_RECORDS, signal })) {
+  for await (const read of journal.consume(partition, from, { maxBatch: BATCH_RECORDS, signal })) {
+    const records = read.filter(({ revision }) => revision <= until);
     const batch = batchOf(partition, records, start.w);
     const { done } = await session.writer.write(batch.units);
     const before = settled;

@@ -1,0 +1,73 @@
+/** Writes lanes as `submit` would, and keeps what it wrote: the model that history is compared with. */
+import type { LaneEvent, LaneRecord } from '../../schema/events.ts';
+import { type ClientKey, type LaneId, revisionOf, type Seq, type UserId } from '../../schema/ids.ts';
+import type { Journal } from '../../services/journal/journal.ts';
+
+export const laneId = (id: string): LaneId => id as LaneId;
+export const userId = (id: string): UserId => id as UserId;
+
+/** An event without its place and its key. */
+export type Said =
+  | { type: 'ConversationCreated'; kind: 'GROUP' | 'DIRECT'; members: string[]; title?: string }
+  | { type: 'MessageSent'; text: string }
+  | { type: 'MembersAdded'; members: string[] }
+  | { type: 'MemberRemoved'; member: string };
+
+const START = 1_700_000_000_000;
+
+export class Scribe {
+  readonly #journal: Journal;
+  readonly lanes = new Map<LaneId, LaneEvent[]>();
+  #records = 0;
+  #keys = 0;
+
+  constructor(journal: Journal) {
+    this.#journal = journal;
+  }
+
+  /** One record. */
+  async write(lane: LaneId, said: readonly Said[], by = 'alice'): Promise<LaneRecord> {
+    const before = this.lanes.get(lane) ?? [];
+    const events = said.map((one, i) => {
+      const key = `k${++this.#keys}` as ClientKey;
+      const seq = (before.length + i + 1) as Seq;
+      return { ...one, seq, at: START + this.#keys, by: userId(by), key, hash: `h${key}` } as LaneEvent;
+    });
+    const record: LaneRecord = { v: 1, id: `r${++this.#records}-${lane}`, lane, events };
+    const expected = (await this.#journal.last(lane))?.revision ?? revisionOf(0);
+    const outcome = await this.#journal.append(record, expected);
+    if (outcome.kind !== 'stored') throw new Error(`not stored: ${outcome.kind}`);
+    this.lanes.set(lane, [...before, ...events]);
+    return record;
+  }
+
+  create(lane: LaneId, ...members: string[]): Promise<LaneRecord> {
+    return this.write(lane, [{ type: 'ConversationCreated', kind: 'GROUP', members: ['alice', ...members] }]);
+  }
+
+  /** `count` messages in records of `each`. */
+  async say(lane: LaneId, count: number, each = 1, by = 'alice'): Promise<void> {
+    for (let i = 0; i < count; i += each) {
+      const said = Array.from({ length: Math.min(each, count - i) }, (_, k) => ({
+        type: 'MessageSent' as const,
+        text: `message ${i + k}`,
+      }));
+      await this.write(lane, said, by);
+    }
+  }
+
+  events(lane: LaneId): readonly LaneEvent[] {
+    return this.lanes.get(lane) ?? [];
+  }
+}
+
+/** Looks until it is so, or throws with what it saw last. */
+export async function until<T>(look: () => Promise<T> | T, isSo: (seen: T) => boolean, withinMs = 20_000): Promise<T> {
+  const end = performance.now() + withinMs;
+  for (;;) {
+    const seen = await look();
+    if (isSo(seen)) return seen;
+    if (performance.now() > end) throw new Error(`not so after ${withinMs} ms: ${JSON.stringify(seen)?.slice(0, 300)}`);
+    await new Promise((wake) => setTimeout(wake, 10));
+  }
+}
