@@ -17,7 +17,7 @@ caught up.
   run: async (given) => {
     const conversation = conversationOf(given);
     const config = openConfig(readSettings());
-    const log = createLogger(config, 'rebuild', 2);
+    const log = createLogger({ logLevel: config.logLevel === 'info' ? 'warn' : config.logLevel }, 'rebuild', 2);
     const { rebuild } = await import('../projector/rebuild.ts');
     await rebuild({ config, log, ...conversation, print: say });
     return 0;

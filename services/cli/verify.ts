@@ -17,7 +17,7 @@ if there is none. Everything may run meanwhile.
   run: async (given) => {
     const conversation = conversationOf(given);
     const config = openConfig(readSettings());
-    const log = createLogger(config, 'verify', 2);
+    const log = createLogger({ logLevel: config.logLevel === 'info' ? 'warn' : config.logLevel }, 'verify', 2);
     const { verify } = await import('../projector/verify.ts');
     const { differences } = await verify({ config, log, ...conversation, print: say });
     complain(
