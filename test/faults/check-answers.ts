@@ -22,6 +22,7 @@ type Accepted = Attempt & { readonly answer: Extract<Attempt['answer'], { kind: 
 const isAccepted = (attempt: Attempt): attempt is Accepted => attempt.answer.kind === 'accepted';
 const didNothing = ({ answer }: Attempt): boolean =>
   answer.kind === 'refused' ||
+  answer.kind === 'unsent' ||
   (answer.kind === 'error' && CERTAIN_ERRORS.has(answer.code)) ||
   (answer.kind === 'accepted' && !answer.changed);
 
@@ -78,6 +79,7 @@ function checkAttempt(facts: LaneFacts, attempt: Attempt, report: Report): void 
       if (!TYPED_ERRORS.has(answer.code)) report('I12', `an error that says nothing: ${answer.code}`, attempt);
       break;
     case 'lost':
+    case 'unsent':
       break;
     default:
       answer satisfies never;

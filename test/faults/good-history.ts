@@ -24,7 +24,15 @@ export interface Grown {
   readonly events: LaneEvent[];
 }
 
-type Fate = 'answered' | 'lost-before' | 'lost-after' | 'unknown-after' | 'not-now' | 'contended' | 'rate-limited';
+type Fate =
+  | 'answered'
+  | 'unsent'
+  | 'lost-before'
+  | 'lost-after'
+  | 'unknown-after'
+  | 'not-now'
+  | 'contended'
+  | 'rate-limited';
 interface Given {
   readonly user: string;
   readonly lane: string;
@@ -114,13 +122,23 @@ function attempt(
 
 function fateOf(random: Random): Fate {
   if (random.chance(0.7)) return 'answered';
-  return random.pick(['lost-before', 'lost-after', 'unknown-after', 'not-now', 'contended', 'rate-limited'] as const);
+  return random.pick([
+    'unsent',
+    'lost-before',
+    'lost-after',
+    'unknown-after',
+    'not-now',
+    'contended',
+    'rate-limited',
+  ] as const);
 }
 
 function failureOf(fate: Fate): Answer {
   switch (fate) {
     case 'unknown-after':
       return { kind: 'error', code: 'OUTCOME_UNKNOWN', retryable: true };
+    case 'unsent':
+      return { kind: 'unsent', why: 'connection refused' };
     case 'not-now':
       return { kind: 'error', code: 'UNAVAILABLE', retryable: true };
     case 'contended':

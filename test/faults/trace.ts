@@ -45,7 +45,9 @@ export type Answer =
   | { readonly kind: 'refused'; readonly code: string; readonly retryable: boolean; readonly waitMs?: number }
   | { readonly kind: 'error'; readonly code: string; readonly retryable: boolean; readonly waitMs?: number }
   /** No answer: the connection went, or nothing came in time. */
-  | { readonly kind: 'lost'; readonly why: string };
+  | { readonly kind: 'lost'; readonly why: string }
+  /** It was never sent: there was nobody to connect to. */
+  | { readonly kind: 'unsent'; readonly why: string };
 
 /** One command, sent once. */
 export interface Attempt {
