@@ -1,11 +1,13 @@
 /** What a real server can do to the journal: end, hang, stall, fill up. Nothing is lost, doubled, or answered in part. */
 import { setTimeout as timer } from 'node:timers';
+import { connect as connectNats } from 'nats';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LaneRecord } from '../schema/events.ts';
 import { type LaneId, type Revision, revisionOf } from '../schema/ids.ts';
+import { laneStream, partitionOf } from '../schema/subjects.ts';
 import { outcomeOf } from '../services/journal/append.ts';
-import { type JetStreamJournal, openJetStreamJournal } from '../services/journal/jetstream.ts';
+import { inspectTopology, type JetStreamJournal, openJetStreamJournal } from '../services/journal/jetstream.ts';
 import { type AppendOutcome, JournalUnavailable, type StoredRecord } from '../services/journal/journal.ts';
 import { fill, newLane, readAll, recordOf, until } from './journal.contract.ts';
 import { startServers, type TestServers } from './support/servers.ts';
@@ -13,6 +15,7 @@ import { startStallingProxy } from './support/stalling-proxy.ts';
 
 const log = pino({ level: 'silent' });
 const PARTITIONS = 2;
+const GIB = 1024 ** 3;
 type Counts = Partial<Record<AppendOutcome['kind'], number>>;
 
 describe('the journal, when its server', () => {
@@ -24,7 +27,7 @@ describe('the journal, when its server', () => {
       name: 'test',
       log,
       partitions: PARTITIONS,
-      maxBytes: 1024 ** 3,
+      maxBytes: GIB,
       ...more,
     });
 
@@ -36,6 +39,15 @@ describe('the journal, when its server', () => {
     await journal?.close();
     await servers?.stop();
   });
+
+  const lanesOf = (partition: number, count: number): LaneId[] => {
+    const lanes: LaneId[] = [];
+    while (lanes.length < count) {
+      const lane = newLane('of');
+      if (partitionOf(lane, PARTITIONS) === partition) lanes.push(lane);
+    }
+    return lanes;
+  };
 
   /** As a writer must: the same append again until it is stored, found, or impossible. Counts what was answered. */
   async function settle(record: LaneRecord, expected: Revision, counts: Counts): Promise<Revision> {
@@ -182,6 +194,37 @@ describe('the journal, when its server', () => {
     const revisions = await journal.lastRevisions(lanes);
     const busy = lanes.filter((_, i) => outcomes[i]?.kind === 'busy');
     expect(busy.filter((lane) => revisions.get(lane))).toEqual([]);
+  });
+
+  it('does not answer for one partition: the others go on, and it is said', async () => {
+    const { servers: urls, user, password } = servers.config().nats;
+    const nc = await connectNats({ servers: [...urls], user: user ?? '', pass: password ?? '' });
+    const jsm = await nc.jetstreamManager();
+    const stream = laneStream(1);
+    const { config } = await jsm.streams.info(stream);
+    await jsm.streams.update(stream, { ...config, no_ack: true });
+    try {
+      const [dumb, sound] = [lanesOf(1, 400), lanesOf(0, 50)];
+      const silence = await Promise.all(dumb.map((lane) => journal.append(recordOf(lane, 1), revisionOf(0))));
+      expect(new Set(silence.map(({ kind }) => kind))).toEqual(new Set(['unknown', 'busy']));
+      expect(await journal.status()).toMatchObject({ isReady: false });
+      const more = dumb.map((lane) => journal.append(recordOf(lane, 1), revisionOf(0)));
+      const startedAt = performance.now();
+      const outcomes = await Promise.all(sound.map((lane) => journal.append(recordOf(lane, 1), revisionOf(0))));
+      expect(performance.now() - startedAt).toBeLessThan(1_000);
+      expect(new Set(outcomes.map(({ kind }) => kind))).toEqual(new Set(['stored']));
+      expect(await journal.status()).toMatchObject({ isReady: true });
+      await Promise.all(more);
+      expect(
+        (await inspectTopology({ ...servers.config().nats, name: 'test', log, partitions: PARTITIONS, maxBytes: GIB }))
+          .streams,
+      ).toContainEqual(expect.objectContaining({ name: stream, state: 'differs' }));
+      // The next start mends it.
+      await (await open()).close();
+      await fill(journal, lanesOf(1, 1)[0] as LaneId, 3);
+    } finally {
+      await nc.close();
+    }
   });
 
   it('stalls in the middle of a read: the read is unavailable, never a part', async () => {

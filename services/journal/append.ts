@@ -6,6 +6,7 @@ import type { Msg } from 'nats';
 import type { LaneRecord } from '../../schema/events.ts';
 import { type Revision, revisionOf } from '../../schema/ids.ts';
 import { laneSubject, partitionOf } from '../../schema/subjects.ts';
+import type { Logger } from '../logger.ts';
 import type { AppendOutcome } from './journal.ts';
 import type { Asker, Link } from './link.ts';
 import { type Answer, answerOf, expectedHeader, jsonOf, statusOf } from './message.ts';
@@ -24,31 +25,55 @@ export interface AppendLimits {
 export const APPEND_LIMITS: AppendLimits = { inFlight: 256, waiting: 16_384, totalMs: 2_000, waitMs: 1_000 };
 
 const SWEEP_MS = 50;
+/** So many appends in a row without an answer are no accident. */
+const SILENT_APPENDS = 3;
+/** A silence older than this is no longer believed: somebody must try again. */
+const SILENT_MS = 10_000;
+/** What a silent partition may have in flight, so that it does not take the places of the others. */
+const SILENT_IN_FLIGHT = 8;
 const DOWN: AppendOutcome = { kind: 'busy', message: 'not connected to the store' };
+const SILENT: AppendOutcome = { kind: 'busy', message: 'this partition of the store does not answer' };
 const CROWDED: AppendOutcome = { kind: 'busy', message: 'too many appends wait for the store' };
 
 export class Appends {
   readonly #link: Link;
   readonly #partitions: number;
+  readonly #log: Logger;
   readonly #limits: AppendLimits;
   #inFlight = 0;
+  readonly #inFlightOf: Int32Array;
+  /** Appends in a row that timed out, by partition, and in a row altogether. */
+  readonly #silent = new Map<number, number>();
+  #silentAll = 0;
+  #silentAt = 0;
   /** In order of arrival; from `#first` on. */
   #waiting: Append[] = [];
   #first = 0;
   #sweeping: NodeJS.Timeout | undefined;
 
-  constructor(link: Link, partitions: number, limits: AppendLimits = APPEND_LIMITS) {
+  constructor(link: Link, partitions: number, log: Logger, limits: AppendLimits = APPEND_LIMITS) {
     this.#link = link;
     this.#partitions = partitions;
+    this.#log = log;
     this.#limits = limits;
+    this.#inFlightOf = new Int32Array(partitions);
     link.onChange((up) => {
       if (!up) this.#turnAway(DOWN);
     });
   }
 
+  /**
+   * Appends are sent and none is answered. A nats-server that could not write a stream says so in its log alone, and never
+   * answers for that stream again until it is restarted.
+   */
+  get isSilent(): boolean {
+    return this.#silentAll >= SILENT_APPENDS && performance.now() - this.#silentAt < SILENT_MS;
+  }
+
   append(record: LaneRecord, expected: Revision): Promise<AppendOutcome> {
     return new Promise((resolve) => {
-      const append = new Append(record, expected, performance.now(), resolve, this.#settled);
+      const partition = partitionOf(record.lane, this.#partitions);
+      const append = new Append(record, expected, partition, resolve, this);
       if (!this.#link.up) resolve(DOWN);
       else if (this.#inFlight < this.#limits.inFlight) this.#send(append);
       else if (this.#waiting.length - this.#first >= this.#limits.waiting) resolve(CROWDED);
@@ -60,25 +85,59 @@ export class Appends {
   }
 
   #send(append: Append): void {
-    const { record, expected } = append;
-    const subject = laneSubject(partitionOf(record.lane, this.#partitions), record.lane);
+    const { record, expected, partition } = append;
+    if (this.#isSilent(partition) && (this.#inFlightOf[partition] ?? 0) >= SILENT_IN_FLIGHT) {
+      append.resolve(SILENT);
+      return;
+    }
     append.deadline = append.startedAt + this.#limits.totalMs;
     try {
-      if (this.#link.ask(append, subject, encodeRecord(record), expectedHeader(expected))) this.#inFlight++;
+      const subject = laneSubject(partition, record.lane);
+      if (this.#link.ask(append, subject, encodeRecord(record), expectedHeader(expected))) this.#count(partition, 1);
       else append.resolve(DOWN);
     } catch (error) {
       append.resolve({ kind: 'busy', message: `not sent: ${(error as Error).message}` });
     }
   }
 
-  readonly #settled = (): void => {
-    this.#inFlight--;
+  /** An append has its outcome: the next in line may go. */
+  settled(partition: number, how: 'answered' | 'disconnected' | 'timeout'): void {
+    if (how === 'timeout') this.#noteSilence(partition);
+    else if (this.#silent.size > 0) this.#noteSound(partition);
+    this.#count(partition, -1);
     while (this.#inFlight < this.#limits.inFlight && this.#first < this.#waiting.length) {
       const next = this.#waiting[this.#first] as Append;
       this.#forgetFirst();
       this.#send(next);
     }
-  };
+  }
+
+  #count(partition: number, by: number): void {
+    this.#inFlight += by;
+    this.#inFlightOf[partition] = (this.#inFlightOf[partition] ?? 0) + by;
+  }
+
+  #isSilent(partition: number): boolean {
+    return this.#silent.size > 0 && (this.#silent.get(partition) ?? 0) >= SILENT_APPENDS;
+  }
+
+  #noteSilence(partition: number): void {
+    this.#silentAll++;
+    this.#silentAt = performance.now();
+    const inRow = (this.#silent.get(partition) ?? 0) + 1;
+    this.#silent.set(partition, inRow);
+    if (inRow === SILENT_APPENDS)
+      this.#log.error(
+        { partition },
+        'appends are not answered: see the log of nats-server for a write error. After one (a full disk) it must be restarted',
+      );
+  }
+
+  #noteSound(partition: number): void {
+    this.#silentAll = 0;
+    if (this.#isSilent(partition)) this.#log.info({ partition }, 'appends are answered again');
+    this.#silent.delete(partition);
+  }
 
   /** Without moving the others: a long queue stays cheap. */
   #forgetFirst(): void {
@@ -110,28 +169,29 @@ export class Appends {
 class Append implements Asker {
   readonly record: LaneRecord;
   readonly expected: Revision;
-  readonly startedAt: number;
+  readonly partition: number;
+  readonly startedAt = performance.now();
   readonly resolve: (outcome: AppendOutcome) => void;
-  readonly #settled: () => void;
+  readonly #appends: Appends;
   deadline = 0;
 
   constructor(
     record: LaneRecord,
     expected: Revision,
-    startedAt: number,
+    partition: number,
     resolve: (outcome: AppendOutcome) => void,
-    settled: () => void,
+    appends: Appends,
   ) {
     this.record = record;
     this.expected = expected;
-    this.startedAt = startedAt;
+    this.partition = partition;
     this.resolve = resolve;
-    this.#settled = settled;
+    this.#appends = appends;
   }
 
   answered(message: Msg): true {
     this.resolve(outcomeOf(answerOf(message)));
-    this.#settled();
+    this.#appends.settled(this.partition, 'answered');
     return true;
   }
 
@@ -140,7 +200,7 @@ class Append implements Asker {
       kind: 'unknown',
       message: why === 'timeout' ? 'the store did not answer in time' : 'the connection to the store was lost',
     });
-    this.#settled();
+    this.#appends.settled(this.partition, why);
   }
 }
 

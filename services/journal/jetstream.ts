@@ -96,7 +96,7 @@ class JetStream implements JetStreamJournal {
     this.#reading = reading;
     this.#questions = questions;
     this.#log = log;
-    this.#appends = new Appends(writing, partitions);
+    this.#appends = new Appends(writing, partitions, log);
     this.#reads = new Reads(reading, questions, partitions);
     this.#snapshots = new Snapshots(questions, partitions);
   }
@@ -149,6 +149,7 @@ class JetStream implements JetStreamJournal {
 
   async status(): Promise<JournalStatus> {
     if (!this.#writing.up || !this.#reading.up) return { isReady: false, reason: 'not connected to NATS' };
+    if (this.#appends.isSilent) return { isReady: false, reason: 'JetStream does not answer appends' };
     try {
       await this.#questions.api('INFO');
       return { isReady: true };

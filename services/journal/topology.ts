@@ -113,7 +113,9 @@ export function streamsOf({ partitions, replicas, maxBytes }: TopologyOptions & 
 
 /** A stream as the server describes it. */
 interface StreamThere {
-  readonly config: Partial<Record<keyof StreamConfig | 'sealed' | 'persist_mode', unknown>> & { readonly name: string };
+  readonly config: Partial<Record<keyof StreamConfig | 'sealed' | 'persist_mode' | 'no_ack', unknown>> & {
+    readonly name: string;
+  };
   readonly state: {
     readonly messages: number;
     readonly bytes: number;
@@ -343,6 +345,7 @@ function differencesOf(expected: StreamConfig, actual: StreamThere['config'], op
   if (actual.sealed === true) differences.push({ field: 'sealed', expected: false, actual: true, kind: 'broken' });
   if (actual.persist_mode === 'async')
     differences.push({ field: 'persist_mode', expected: 'default', actual: 'async', kind: 'broken' });
+  if (actual.no_ack === true) differences.push({ field: 'no_ack', expected: false, actual: true, kind: 'mended' });
   for (const field of EQUAL) if (differs(field)) note(field, 'mended');
   for (const field of FLAGS) if (expected[field] && !actual[field]) note(field, 'mended');
   for (const field of AT_LEAST) {
