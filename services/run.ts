@@ -15,9 +15,9 @@ export const READY = 'ready';
 const DRAIN_MS = 15_000;
 
 /**
- * Starts the room (whose start may heed `stopping` and reject), keeps it until SIGINT, SIGTERM, SIGHUP or the end of the supervisor, drains it, and ends the process: with 0
- * after a whole stop, 1 if draining took longer than `drainMs` or failed, 78 where a setting forbids the start. A second
- * SIGINT ends at once.
+ * Starts the room (whose start may heed `stopping` and reject), keeps it until SIGINT, SIGTERM, SIGHUP or the end of its
+ * supervisor, drains it, and ends the process: with 0 after a whole stop, 1 if draining took longer than `drainMs` or
+ * failed, 78 where a setting forbids the start.
  */
 export async function run(
   start: (stopping: AbortSignal) => Promise<Running>,
@@ -65,18 +65,14 @@ async function drain(started: Promise<Running>, stopping: AbortSignal, log: Logg
 /** Settles with the reason at the first request to stop. A fault that nobody caught stops the room too, and is logged. */
 function untilStop(log: Logger): Promise<string> {
   return new Promise((resolve) => {
+    let stopping = false;
     const stop = (reason: string) => {
-      log.info({ reason }, 'stopping');
+      if (!stopping) log.info({ reason }, 'stopping');
+      stopping = true;
       resolve(reason);
     };
-    let interrupted = false;
-    process.on('SIGINT', () => {
-      if (interrupted) process.exit(130);
-      interrupted = true;
-      stop('SIGINT');
-    });
-    process.once('SIGTERM', () => stop('SIGTERM'));
-    process.once('SIGHUP', () => stop('SIGHUP'));
+    // Some wrappers pass a Ctrl-C on to a process that has had it already: a second signal changes nothing.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal));
     process.once('disconnect', () => stop('the supervisor is gone'));
     const fault = (error: unknown) => {
       log.fatal({ err: error }, 'a fault that nobody caught');

@@ -50,10 +50,12 @@ export async function startInstallation(options: {
   try {
     await endOrphans(dataDir, [...rooms.map(({ name }) => name), NATS, MONGOD], print);
     warn(settings, print);
-    await startServers(settings, { servers, log, print, stopping, failing });
     writeRuntime(dataDir, runtimeOf(settings));
     const config = openConfig(settings);
-    await startRooms(config, rooms, { running, log, stopping, failing });
+    const { nats, mongod } = startServers(settings, { servers, log, print, stopping });
+    // Rooms need NATS from the beginning; MongoDB, which takes longer to start, may come after them.
+    const started = nats.then(() => startRooms(config, rooms, { running, log, stopping, failing }));
+    await allOrFirstFailure([mongod, started], failing);
     return { config, stop };
   } catch (error) {
     await stop();
@@ -85,10 +87,10 @@ function runtimeOf(settings: Settings): Runtime {
 }
 
 /** Both at once; each keeper is in `servers` as soon as it runs, so that a failing start ends what it began. */
-async function startServers(
+function startServers(
   settings: Settings,
-  into: Starting & { servers: Keeper[]; print: (line: string) => void },
-): Promise<void> {
+  into: Omit<Starting, 'failing'> & { servers: Keeper[]; print: (line: string) => void },
+): { readonly nats: Promise<void>; readonly mongod: Promise<void> } {
   const { servers, log, print, stopping } = into;
   type Start = (binary: string, stopping: AbortSignal) => Promise<Kept>;
   const keep = async (name: 'nats-server' | 'mongod', start: Start) => {
@@ -97,12 +99,17 @@ async function startServers(
     servers.push(await keepRunning(name, (either) => start(binary, either), log, stopping));
     log.info({ process: name, version: version.join('.'), from }, `${name} is ready`);
   };
-  const starts: Promise<void>[] = [];
-  if (settings.nats === null)
-    starts.push(keep(NATS, (binary, either) => startNatsServer({ ...settings, binary }, either)));
-  if (settings.mongo === null)
-    starts.push(keep(MONGOD, (binary, either) => startMongod({ ...settings, binary }, either)));
-  await allOrFirstFailure(starts, into.failing);
+  const elsewhere = Promise.resolve();
+  return {
+    nats:
+      settings.nats === null
+        ? keep(NATS, (binary, either) => startNatsServer({ ...settings, binary }, either))
+        : elsewhere,
+    mongod:
+      settings.mongo === null
+        ? keep(MONGOD, (binary, either) => startMongod({ ...settings, binary }, either))
+        : elsewhere,
+  };
 }
 
 async function startRooms(
