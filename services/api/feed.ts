@@ -103,8 +103,9 @@ export class Feed {
 
   /** What the lane's leader said about its last revision, asked for when the ring was at `before`. */
   compare(last: Revision, before: Revision): void {
-    if (!this.#loaded || this.#stopped) return;
-    if (last > this.ring.revision) this.#want(last, 'the live copy did not come');
+    if (this.#stopped) return;
+    if (!this.#loaded) this.#wanted = maxOf(this.#wanted, last);
+    else if (last > this.ring.revision) this.#want(last, 'the live copy did not come');
     else if (last < before) this.fresh().catch((error: unknown) => this.#failed(error));
   }
 
