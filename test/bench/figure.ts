@@ -98,6 +98,9 @@ export function figureOf(wanted: Wanted, ours: readonly Sample[], limit: readonl
   };
 }
 
+/** Share of a core. Above it the machine was too busy with something else for the figure to mean much. */
+const OTHERS_MOST = 0.25;
+
 /** µs of CPU per operation, each process by itself. */
 function cpuNotes(side: string, samples: readonly Sample[]): string[] {
   const measured = samples.filter((sample) => sample.cpu !== undefined && (sample.ops ?? 0) > 0);
@@ -109,9 +112,9 @@ function cpuNotes(side: string, samples: readonly Sample[]): string[] {
   const busy = names.map(
     (name) => `${name} ${percent(medianOf((cpu) => (cpu.usedUs[name] ?? 0) / (cpu.seconds * 1e6)))}`,
   );
-  const others = percent(medianOf((cpu) => cpu.others));
+  const others = medianOf((cpu) => cpu.others);
   return [
-    `${side}: CPU µs per operation: ${parts.join(', ')}; of one core: ${busy.join(', ')}; others on the machine ${others}`,
+    `${side}: CPU µs per operation: ${parts.join(', ')}; of one core: ${busy.join(', ')}; others on the machine ${percent(others)}${others > OTHERS_MOST ? ', which is TOO MUCH: no valid figure' : ''}`,
   ];
 }
 

@@ -41,7 +41,8 @@ export interface Rig {
   stop(): Promise<void>;
 }
 
-export async function startRig(mode: 'always' | 'default'): Promise<Rig> {
+/** `profileDir`: each room writes a CPU profile there when it ends; the figures of such a run are not figures. */
+export async function startRig(mode: 'always' | 'default', profileDir?: string): Promise<Rig> {
   const servers = await startServers({ fsync: mode });
   const secret = randomBytes(32).toString('hex');
   const environment = servers.environment({ ...SETTINGS, LANES_JWT_SECRET: secret, LANES_FSYNC: mode });
@@ -49,7 +50,7 @@ export async function startRig(mode: 'always' | 'default'): Promise<Rig> {
   const roomOptions: Rig['roomOptions'] = (name, nodeArgs = []) => ({
     name,
     environment,
-    nodeArgs,
+    nodeArgs: [...nodeArgs, ...(profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`])],
     logDir: servers.dir,
   });
   return {

@@ -1,4 +1,7 @@
-/** `npm run bench [-- P1 …] [--quick] [--json]`: measures the figures of docs/benchmarks.md, all of them or those named. */
+/**
+ * `npm run bench [-- P1 …] [--quick] [--json] [--profile=folder]`: measures the figures of docs/benchmarks.md, all of them or
+ * those named. With `--profile` the rooms write CPU profiles, for Chrome's DevTools, into the folder.
+ */
 import { cpus } from 'node:os';
 import type { Figure } from './figure.ts';
 import { p1, p1f, p1w } from './p1.ts';
@@ -29,7 +32,9 @@ const BENCHES: readonly Bench[] = [
   { id: 'P6', modes: ['default'], measure: p6 },
   { id: 'P10', modes: ['always'], measure: p10 },
 ];
-const USAGE = `npm run bench [-- ${BENCHES.map(({ id }) => id).join(' ')}] [--quick] [--json]`;
+const USAGE = `npm run bench [-- ${BENCHES.map(({ id }) => id).join(' ')}] [--quick] [--json] [--profile=folder]`;
+
+const PROFILE = '--profile=';
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
@@ -37,7 +42,7 @@ async function main(args: readonly string[]): Promise<number> {
   const options = args.filter((arg) => arg.startsWith('-'));
   const names = args.filter((arg) => !arg.startsWith('-'));
   const unknown = [
-    ...options.filter((option) => option !== '--quick' && option !== '--json'),
+    ...options.filter((option) => option !== '--quick' && option !== '--json' && !option.startsWith(PROFILE)),
     ...names.filter((name) => !BENCHES.some(({ id }) => id.toLowerCase() === name.toLowerCase())),
   ];
   if (unknown.length > 0) {
@@ -51,7 +56,8 @@ async function main(args: readonly string[]): Promise<number> {
   const json = options.includes('--json');
   const pace = options.includes('--quick') ? QUICK : FULL;
   if (!json) process.stdout.write(`${header(pace)}\n`);
-  return measureAll(wanted, pace, (figure) =>
+  const profileDir = options.find((option) => option.startsWith(PROFILE))?.slice(PROFILE.length);
+  return measureAll(wanted, pace, profileDir, (figure) =>
     process.stdout.write(`${json ? figureJson(figure) : `\n${figureText(figure)}`}\n`),
   );
 }
@@ -62,12 +68,17 @@ const interrupted = new Promise<'interrupted'>((resolve) => {
 });
 
 /** Figures of one durability mode share its servers. A figure that cannot be measured does not stop the others. */
-async function measureAll(wanted: readonly Bench[], pace: Pace, show: (figure: Figure) => void): Promise<number> {
+async function measureAll(
+  wanted: readonly Bench[],
+  pace: Pace,
+  profileDir: string | undefined,
+  show: (figure: Figure) => void,
+): Promise<number> {
   let failed = 0;
   for (const mode of ['default', 'always'] as const) {
     const now = wanted.filter(({ modes }) => modes.includes(mode));
     if (now.length === 0) continue;
-    const rig = await startRig(mode);
+    const rig = await startRig(mode, profileDir);
     try {
       for (const { id, measure } of now) {
         say(`${id} [sync_interval: ${mode}] …`);
