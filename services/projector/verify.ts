@@ -77,7 +77,10 @@ async function verifyAll(run: Run): Promise<number> {
   return events;
 }
 
-async function verifyPartition({ journal, audit, tell }: Run, partition: number, end: Revision): Promise<number> {
+async function verifyPartition({ journal, audit, tell, say }: Run, partition: number, end: Revision): Promise<number> {
+  const w = (await audit.position(partition))?.w ?? 0;
+  const now = await journal.partitionEnd(partition);
+  if (w > now) say(`partition ${partition}: history reaches to stream sequence ${w}, and the stream ends at ${now}`);
   const comparison = new Comparison(audit, await audit.parked(partition), tell);
   const source = partitionSource(journal, partition);
   for await (const records of source(revisionOf(1), end)) await comparison.records(records);
@@ -107,8 +110,6 @@ async function projected({ audit, say, standstillMs }: Run, partition: number, e
     const position = await audit.position(partition);
     const w = position?.w ?? 0;
     if (position?.halted !== undefined) return say(`partition ${partition}: ${position.halted}`);
-    if (w > end && end === 0)
-      return say(`partition ${partition}: history reaches to stream sequence ${w}, and the stream is empty`);
     if (w >= end) return;
     if (w > last) since = performance.now();
     last = w;

@@ -53,7 +53,7 @@ export class Mongo {
   }
 
   get up(): boolean {
-    return this.#up;
+    return this.#up && this.#client !== undefined;
   }
 
   /** Throws MongoDown: at once when it has been down for a while, else after at most 1.5 s. */
@@ -62,8 +62,8 @@ export class Mongo {
   }
 
   async client(): Promise<MongoClient> {
-    if (!this.#up) await this.#patience();
-    if (!this.#client) throw new MongoDown('MongoDB is not connected');
+    if (!this.up) await this.#patience();
+    if (!this.#client) throw new MongoDown('MongoDB was never reached');
     return this.#client;
   }
 
@@ -87,7 +87,7 @@ export class Mongo {
         const timer = setTimeout(wake, left);
         this.#waiting.add(wake);
       });
-    if (!this.#up) throw new MongoDown(this.#closed ? 'the connection to MongoDB was closed' : 'MongoDB is down');
+    if (!this.up) throw new MongoDown(this.#closed ? 'the connection to MongoDB was closed' : 'MongoDB is down');
   }
 
   /** A client whose first connection failed stays closed for ever, so each attempt has its own. */
@@ -118,6 +118,6 @@ export class Mongo {
   }
 
   #wake(): void {
-    if (this.#up && this.#client) for (const wake of this.#waiting) wake();
+    if (this.up) for (const wake of this.#waiting) wake();
   }
 }

@@ -31,6 +31,32 @@ export async function openSession(mongo: Mongo, seen: Seen = { alarms: 0, rows: 
   return new Session(new Store(() => mongo.db(), name), { log: silent, observe: observing(seen), listEveryMs: 50 });
 }
 
+/** As of a process that is killed when this write is done: nothing comes after it. `death` settles then. */
+export async function dyingSession(
+  mongo: Mongo,
+  after: 'insert' | 'writeMemberships' | 'writeActivity' | 'advance' | 'setListed',
+): Promise<{ session: Session; death: Promise<void> }> {
+  const store = new Store(() => mongo.db(), await ensureGeneration(await mongo.db()));
+  let died: () => void = () => undefined;
+  const death = new Promise<void>((resolve) => {
+    died = resolve;
+  });
+  const dying = new Proxy(store, {
+    get: (target, name) => {
+      const method: unknown = Reflect.get(target, name, target);
+      if (typeof method !== 'function') return method;
+      return async (...args: unknown[]) => {
+        const result: unknown = await method.apply(target, args);
+        if (name !== after) return result;
+        died();
+        return new Promise(() => undefined);
+      };
+    },
+  });
+  const observe = observing({ alarms: 0, rows: 0 });
+  return { session: new Session(dying, { log: silent, observe, listEveryMs: 50 }), death };
+}
+
 /** Up to the streams' ends, or up to where `upTo` says for a partition. */
 export async function projectNow(
   journal: Journal,
