@@ -143,7 +143,7 @@ async function quietDown({ world, senders, readers }: Run): Promise<string[]> {
   );
   const wanted = countEvents(lanes);
   const isWhole = async () => {
-    const { history, parked } = await readHistory(world.servers);
+    const { history, parked } = await readHistory(world.servers.mongo.url);
     return [...history.values()].reduce((count, events) => count + events.length, 0) >= wanted || parked.length > 0;
   };
   await reach(until('history has every event', SETTLE_MS, isWhole));
@@ -155,12 +155,12 @@ const lastSeqOf = (records: readonly StoredLaneRecord[] = []): number => records
 async function report(run: Run, plan: readonly Fault[], seed: number, problems: readonly string[]): Promise<number> {
   const { world, recorder } = run;
   const lanes = await readLanes(world.servers);
-  const { history, parked } = await readHistory(world.servers);
+  const { history, parked } = await readHistory(world.servers.mongo.url);
   const trace = recorder.traceOf({ lanes, history, parked });
   const found: Violation[] = [...check(trace)];
   const verified = await world.lanes('verify');
   const rebuilt = await world.lanes('rebuild');
-  const again = await readHistory(world.servers);
+  const again = await readHistory(world.servers.mongo.url);
   if (rebuilt.code === 0 && JSON.stringify([...again.history]) !== JSON.stringify([...history]))
     found.push({ invariant: 'I7', what: 'the rebuilt history differs' });
   say(`  ${recorder.counts}`);

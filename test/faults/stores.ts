@@ -75,9 +75,9 @@ interface ParkedDocument {
   readonly lane: string;
 }
 
-/** The generation in use. */
-export async function readHistory({ mongo }: TestServers): Promise<Pick<Stores, 'history' | 'parked'>> {
-  const client = await new MongoClient(mongo.url).connect();
+/** The generation in use. `url` as for MongoClient. */
+export async function readHistory(url: string): Promise<Pick<Stores, 'history' | 'parked'>> {
+  const client = await new MongoClient(url).connect();
   try {
     const db = client.db();
     const meta = await db.collection<{ _id: string; current: string }>('meta').findOne({ _id: 'generation' });
