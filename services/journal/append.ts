@@ -1,249 +1,190 @@
 /**
- * The hottest path: one record into its lane. A bounded number is in flight on the connection; the others wait their turn,
- * in order, and their waiting counts.
+ * The hottest path: one record into its lane. Each partition has so many places in flight, so that one whose stream hangs takes
+ * none from the others; appends past them wait their turn, in order, and their waiting counts.
  */
 import type { Msg } from 'nats';
 import type { LaneRecord } from '../../schema/events.ts';
-import { type Revision, revisionOf } from '../../schema/ids.ts';
+import type { Revision } from '../../schema/ids.ts';
 import { laneSubject, partitionOf } from '../../schema/subjects.ts';
 import type { Logger } from '../logger.ts';
+import { outcomeOf } from './append-outcome.ts';
 import type { AppendOutcome } from './journal.ts';
 import type { Asker, Link } from './link.ts';
-import { type Answer, answerOf, expectedHeader, jsonOf, statusOf } from './message.ts';
+import { answerOf, expectedHeader } from './message.ts';
 import { encodeRecord } from './record.ts';
 
-export interface AppendLimits {
-  /** Appends written and not answered. */
-  readonly inFlight: number;
-  /** Appends that wait for a place; past it they are `busy` at once. */
-  readonly waiting: number;
-  /** The wait for a place and for the answer together. */
-  readonly totalMs: number;
-  /** Of it, the wait for a place. */
-  readonly waitMs: number;
-}
-export const APPEND_LIMITS: AppendLimits = { inFlight: 256, waiting: 16_384, totalMs: 2_000, waitMs: 1_000 };
-
+/** Appends written and not answered, all partitions together: enough for any stream, few enough for the client's buffers. */
+const IN_FLIGHT = 512;
+const IN_FLIGHT_OF_ONE = { least: 8, most: 256 };
+/** Appends of one partition that wait for a place; past it they are `busy` at once. */
+const WAITING = 4_096;
+/** The wait for a place and for the answer together; of it, the wait for a place. */
+const TOTAL_MS = 2_000;
+const WAIT_MS = 1_000;
 const SWEEP_MS = 50;
 /** So many appends in a row without an answer are no accident. */
 const SILENT_APPENDS = 3;
 /** A silence older than this is no longer believed: somebody must try again. */
 const SILENT_MS = 10_000;
-/** What a silent partition may have in flight, so that it does not take the places of the others. */
-const SILENT_IN_FLIGHT = 8;
+
 const DOWN: AppendOutcome = { kind: 'busy', message: 'not connected to the store' };
-const SILENT: AppendOutcome = { kind: 'busy', message: 'this partition of the store does not answer' };
 const CROWDED: AppendOutcome = { kind: 'busy', message: 'too many appends wait for the store' };
+const NO_ANSWER: AppendOutcome = { kind: 'unknown', message: 'the store did not answer in time' };
+const CUT_OFF: AppendOutcome = { kind: 'unknown', message: 'the connection to the store was lost' };
 
 export class Appends {
-  readonly #link: Link;
-  readonly #partitions: number;
-  readonly #log: Logger;
-  readonly #limits: AppendLimits;
-  #inFlight = 0;
-  readonly #inFlightOf: Int32Array;
-  /** Appends in a row that timed out, by partition, and in a row altogether. */
-  readonly #silent = new Map<number, number>();
-  #silentAll = 0;
-  #silentAt = 0;
-  /** In order of arrival; from `#first` on. */
-  #waiting: Append[] = [];
-  #first = 0;
+  readonly #queues: readonly AppendQueue[];
   #sweeping: NodeJS.Timeout | undefined;
 
-  constructor(link: Link, partitions: number, log: Logger, limits: AppendLimits = APPEND_LIMITS) {
-    this.#link = link;
-    this.#partitions = partitions;
-    this.#log = log;
-    this.#limits = limits;
-    this.#inFlightOf = new Int32Array(partitions);
+  constructor(link: Link, partitions: number, log: Logger) {
+    const share = Math.ceil(IN_FLIGHT / partitions);
+    const places = Math.min(Math.max(share, IN_FLIGHT_OF_ONE.least), IN_FLIGHT_OF_ONE.most);
+    this.#queues = Array.from({ length: partitions }, (_, partition) => new AppendQueue(link, partition, places, log));
     link.onChange((up) => {
-      if (!up) this.#turnAway(DOWN);
+      if (!up) for (const queue of this.#queues) queue.turnAway(DOWN);
+    });
+  }
+
+  append(record: LaneRecord, expected: Revision): Promise<AppendOutcome> {
+    const queue = this.#queues[partitionOf(record.lane, this.#queues.length)] as AppendQueue;
+    return new Promise((resolve) => {
+      if (queue.take(new Append(queue, record, expected, resolve)))
+        this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
     });
   }
 
   /**
-   * Appends are sent and none is answered. A nats-server that could not write a stream says so in its log alone, and never
-   * answers for that stream again until it is restarted.
+   * Appends are sent, and lately none was answered. A nats-server that could not write a stream says so in its log alone,
+   * and never again answers an append to that stream until it is restarted.
    */
   get isSilent(): boolean {
-    return this.#silentAll >= SILENT_APPENDS && performance.now() - this.#silentAt < SILENT_MS;
+    const since = performance.now() - SILENT_MS;
+    const tried = this.#queues.filter((queue) => queue.answeredAt > since || queue.silentAt > since);
+    return tried.length > 0 && tried.every((queue) => queue.isSilent);
   }
 
-  append(record: LaneRecord, expected: Revision): Promise<AppendOutcome> {
-    return new Promise((resolve) => {
-      const partition = partitionOf(record.lane, this.#partitions);
-      const append = new Append(record, expected, partition, resolve, this);
-      if (!this.#link.up) resolve(DOWN);
-      else if (this.#inFlight < this.#limits.inFlight) this.#send(append);
-      else if (this.#waiting.length - this.#first >= this.#limits.waiting) resolve(CROWDED);
-      else {
-        this.#waiting.push(append);
-        this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
-      }
-    });
+  #sweep(): void {
+    const late = performance.now() - WAIT_MS;
+    let waiting = 0;
+    for (const queue of this.#queues) waiting += queue.sweep(late);
+    if (waiting > 0) return;
+    clearInterval(this.#sweeping);
+    this.#sweeping = undefined;
+  }
+}
+
+class AppendQueue {
+  readonly partition: number;
+  readonly #link: Link;
+  readonly #places: number;
+  readonly #log: Logger;
+  #inFlight = 0;
+  /** In order of arrival, from `#first` on: to take one off costs nothing, however long it is. */
+  #waiting: Append[] = [];
+  #first = 0;
+  /** Appends in a row without an answer, and when the last of each kind was. */
+  #silent = 0;
+  silentAt = Number.NEGATIVE_INFINITY;
+  answeredAt = Number.NEGATIVE_INFINITY;
+
+  constructor(link: Link, partition: number, places: number, log: Logger) {
+    this.#link = link;
+    this.partition = partition;
+    this.#places = places;
+    this.#log = log;
+  }
+
+  get isSilent(): boolean {
+    return this.#silent >= SILENT_APPENDS;
+  }
+
+  /** True: it waits for a place. */
+  take(append: Append): boolean {
+    if (!this.#link.up) append.resolve(DOWN);
+    else if (this.#inFlight < this.#places) this.#send(append);
+    else if (this.#waiting.length - this.#first >= WAITING) append.resolve(CROWDED);
+    else return this.#waiting.push(append) > 0;
+    return false;
+  }
+
+  /** An append was answered, or never will be: the next in line may go. */
+  settled(how: 'answered' | 'disconnected' | 'timeout', now: number): void {
+    if (how === 'timeout') this.#noteSilence(now);
+    else this.#noteSound(how, now);
+    this.#inFlight--;
+    while (this.#inFlight < this.#places && this.#first < this.#waiting.length) this.#send(this.#next());
+  }
+
+  /** Turns away who waits since `late`; how many wait on. */
+  sweep(late: number): number {
+    while (this.#first < this.#waiting.length && (this.#waiting[this.#first] as Append).startedAt <= late)
+      this.#next().resolve(CROWDED);
+    return this.#waiting.length - this.#first;
+  }
+
+  turnAway(outcome: AppendOutcome): void {
+    while (this.#first < this.#waiting.length) this.#next().resolve(outcome);
   }
 
   #send(append: Append): void {
-    const { record, expected, partition } = append;
-    if (this.#isSilent(partition) && (this.#inFlightOf[partition] ?? 0) >= SILENT_IN_FLIGHT) {
-      append.resolve(SILENT);
-      return;
-    }
-    append.deadline = append.startedAt + this.#limits.totalMs;
+    const { record, expected } = append;
     try {
-      const subject = laneSubject(partition, record.lane);
-      if (this.#link.ask(append, subject, encodeRecord(record), expectedHeader(expected))) this.#count(partition, 1);
+      const subject = laneSubject(this.partition, record.lane);
+      if (this.#link.ask(append, subject, encodeRecord(record), expectedHeader(expected))) this.#inFlight++;
       else append.resolve(DOWN);
     } catch (error) {
       append.resolve({ kind: 'busy', message: `not sent: ${(error as Error).message}` });
     }
   }
 
-  /** An append has its outcome: the next in line may go. */
-  settled(partition: number, how: 'answered' | 'disconnected' | 'timeout'): void {
-    if (how === 'timeout') this.#noteSilence(partition);
-    else if (this.#silent.size > 0) this.#noteSound(partition);
-    this.#count(partition, -1);
-    while (this.#inFlight < this.#limits.inFlight && this.#first < this.#waiting.length) {
-      const next = this.#waiting[this.#first] as Append;
-      this.#forgetFirst();
-      this.#send(next);
+  #next(): Append {
+    const next = this.#waiting[this.#first++] as Append;
+    if (this.#first >= 1_024 || this.#first === this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#first);
+      this.#first = 0;
     }
+    return next;
   }
 
-  #count(partition: number, by: number): void {
-    this.#inFlight += by;
-    this.#inFlightOf[partition] = (this.#inFlightOf[partition] ?? 0) + by;
-  }
-
-  #isSilent(partition: number): boolean {
-    return this.#silent.size > 0 && (this.#silent.get(partition) ?? 0) >= SILENT_APPENDS;
-  }
-
-  #noteSilence(partition: number): void {
-    this.#silentAll++;
-    this.#silentAt = performance.now();
-    const inRow = (this.#silent.get(partition) ?? 0) + 1;
-    this.#silent.set(partition, inRow);
-    if (inRow === SILENT_APPENDS)
+  #noteSilence(now: number): void {
+    this.silentAt = now;
+    if (++this.#silent === SILENT_APPENDS)
       this.#log.error(
-        { partition },
-        'appends are not answered: see the log of nats-server for a write error. After one (a full disk) it must be restarted',
+        { partition: this.partition },
+        'appends are not answered: see the log of nats-server; after a write error (a full disk) it must be restarted',
       );
   }
 
-  #noteSound(partition: number): void {
-    this.#silentAll = 0;
-    if (this.#isSilent(partition)) this.#log.info({ partition }, 'appends are answered again');
-    this.#silent.delete(partition);
-  }
-
-  /** Without moving the others: a long queue stays cheap. */
-  #forgetFirst(): void {
-    this.#first++;
-    if (this.#first < 1_024 && this.#first < this.#waiting.length) return;
-    this.#waiting = this.#waiting.slice(this.#first);
-    this.#first = 0;
-  }
-
-  #sweep(): void {
-    const late = performance.now() - this.#limits.waitMs;
-    while (this.#first < this.#waiting.length && (this.#waiting[this.#first] as Append).startedAt <= late) {
-      this.#waiting[this.#first]?.resolve(CROWDED);
-      this.#forgetFirst();
-    }
-    if (this.#waiting.length > 0) return;
-    clearInterval(this.#sweeping);
-    this.#sweeping = undefined;
-  }
-
-  #turnAway(outcome: AppendOutcome): void {
-    const waiting = this.#waiting.slice(this.#first);
-    this.#waiting = [];
-    this.#first = 0;
-    for (const append of waiting) append.resolve(outcome);
+  #noteSound(how: 'answered' | 'disconnected', now: number): void {
+    if (how === 'answered') this.answeredAt = now;
+    if (this.isSilent) this.#log.info({ partition: this.partition }, 'appends are answered again');
+    this.#silent = 0;
   }
 }
 
 class Append implements Asker {
   readonly record: LaneRecord;
   readonly expected: Revision;
-  readonly partition: number;
   readonly startedAt = performance.now();
+  readonly deadline = this.startedAt + TOTAL_MS;
   readonly resolve: (outcome: AppendOutcome) => void;
-  readonly #appends: Appends;
-  deadline = 0;
+  readonly #queue: AppendQueue;
 
-  constructor(
-    record: LaneRecord,
-    expected: Revision,
-    partition: number,
-    resolve: (outcome: AppendOutcome) => void,
-    appends: Appends,
-  ) {
+  constructor(queue: AppendQueue, record: LaneRecord, expected: Revision, resolve: (outcome: AppendOutcome) => void) {
     this.record = record;
     this.expected = expected;
-    this.partition = partition;
     this.resolve = resolve;
-    this.#appends = appends;
+    this.#queue = queue;
   }
 
   answered(message: Msg): true {
     this.resolve(outcomeOf(answerOf(message)));
-    this.#appends.settled(this.partition, 'answered');
+    this.#queue.settled('answered', performance.now());
     return true;
   }
 
   lost(why: 'disconnected' | 'timeout'): void {
-    this.resolve({
-      kind: 'unknown',
-      message: why === 'timeout' ? 'the store did not answer in time' : 'the connection to the store was lost',
-    });
-    this.#appends.settled(this.partition, why);
-  }
-}
-
-interface PublishAnswer {
-  readonly seq?: number;
-  readonly error?: { readonly err_code?: number; readonly description?: string };
-}
-
-/** What the server's answer to an append says. Its codes: errors.json of nats-server 2.15. */
-export function outcomeOf(answer: Answer): AppendOutcome {
-  if (answer.data.length === 0)
-    return statusOf(answer.head) === 503
-      ? { kind: 'busy', message: 'no stream answers: its leader is missing or being elected' }
-      : { kind: 'unknown', message: 'the store answered nothing' };
-  let parsed: PublishAnswer;
-  try {
-    parsed = jsonOf(answer.data) as PublishAnswer;
-  } catch {
-    return { kind: 'unknown', message: 'the store answered what is no JSON' };
-  }
-  const { error, seq } = parsed;
-  // A duplicate is answered with the sequence of the first: stored, and once.
-  if (!error) return seq ? { kind: 'stored', revision: revisionOf(seq) } : { kind: 'unknown', message: 'no sequence' };
-  const message = `${error.description} (${error.err_code})`;
-  switch (error.err_code) {
-    case 10071:
-      return { kind: 'conflict' };
-    // The same id is being stored. The stream lost its place while it stored ours: perhaps a replica has it.
-    case 10158:
-    case 10060:
-      return { kind: 'unknown', message };
-    // Stream limits; limits of the server or the account.
-    case 10077:
-      return /maximum (bytes|messages) exceeded|space|resource/i.test(message)
-        ? { kind: 'full', message }
-        : { kind: 'busy', message };
-    case 10023:
-    case 10028:
-    case 10047:
-      return { kind: 'full', message };
-    // Among them 10164 (another write to the lane is in flight on the replicas) and 10167 (the stream's queue is full).
-    // An error is answered before anything is stored or proposed to replicas.
-    default:
-      return { kind: 'busy', message };
+    this.resolve(why === 'timeout' ? NO_ANSWER : CUT_OFF);
+    this.#queue.settled(why, performance.now());
   }
 }

@@ -13,6 +13,8 @@ const STALLED_MS = 2_000;
 const DOWN_WAIT_MS = 1_000;
 const UNDER_WAY = 64;
 const WAITING = 8_192;
+/** Who got no place for this long is told so at its turn, so that a store that hangs does not make a queue wait for ever. */
+const PLACE_WAIT_MS = 1_000;
 
 const unavailable = (why: string): JournalUnavailable => new JournalUnavailable(`the store cannot be read now: ${why}`);
 const whyLost = (why: 'disconnected' | 'timeout'): string =>
@@ -31,6 +33,8 @@ export class Questions {
   readonly #link: Link;
   #underWay = 0;
   readonly #waiting: (() => void)[] = [];
+  /** Reads that wait for the connection. */
+  #stranded = 0;
 
   constructor(link: Link) {
     this.#link = link;
@@ -71,21 +75,43 @@ export class Questions {
     payload?: string | Uint8Array,
     headers?: MsgHdrs,
   ): Promise<T> {
-    if (!this.#link.up && !(await this.#link.whenUp(DOWN_WAIT_MS))) throw unavailable('not connected');
-    if (this.#underWay >= UNDER_WAY) {
-      if (this.#waiting.length >= WAITING) throw unavailable('too many reads wait');
-      await new Promise<void>((go) => this.#waiting.push(go));
-    } else this.#underWay++;
+    if (!this.#link.up) await this.#reconnect();
+    await this.#place();
     try {
       return await new Promise<T>((resolve, reject) => {
         if (!this.#link.ask(askerOf(resolve, reject), subject, payload, headers)) reject(unavailable('not connected'));
       });
     } finally {
-      // The place goes to the next in line, or back.
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#underWay--;
+      this.#leave();
     }
+  }
+
+  async #reconnect(): Promise<void> {
+    if (this.#stranded >= WAITING) throw unavailable('not connected');
+    this.#stranded++;
+    const isUp = await this.#link.whenUp(DOWN_WAIT_MS);
+    this.#stranded--;
+    if (!isUp) throw unavailable('not connected');
+  }
+
+  async #place(): Promise<void> {
+    if (this.#underWay < UNDER_WAY) {
+      this.#underWay++;
+      return;
+    }
+    if (this.#waiting.length >= WAITING) throw unavailable('too many reads wait');
+    const since = performance.now();
+    await new Promise<void>((go) => this.#waiting.push(go));
+    if (performance.now() - since <= PLACE_WAIT_MS) return;
+    this.#leave();
+    throw unavailable('too many reads are under way');
+  }
+
+  /** The place goes to the next in line, or back. */
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#underWay--;
   }
 }
 

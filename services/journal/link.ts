@@ -35,7 +35,7 @@ const WAIT_LINE_MS = 5_000;
 /** Who waits for the answers to one question. */
 export interface Asker {
   /** The question is given up when `performance.now()` is past this; may be moved by `answered`. */
-  deadline: number;
+  readonly deadline: number;
   /** One answer; true: it was the last. Must not throw. */
   answered(message: Msg): boolean;
   /** No more answers come: a disconnect, or the deadline. Called at once for all who wait. Must not throw. */
@@ -125,8 +125,9 @@ export class Link {
     return true;
   }
 
-  /** Every message on `subject` from now on. What `onMessage` throws is logged. */
+  /** Every message on `subject` from now on; none once the link is closed. What `onMessage` throws is logged. */
   subscribe(subject: string, onMessage: (message: Msg) => void): Stoppable {
+    if (this.#nc.isClosed()) return { stop: () => undefined };
     const callback = (error: Error | null, message: Msg): void => {
       try {
         if (error) this.#log.error({ subject, err: error }, 'subscription refused');
@@ -157,11 +158,6 @@ export class Link {
       const timer = setTimeout(settle, ms);
       const listening = this.onChange(settle);
     });
-  }
-
-  /** Settles when the server has taken everything that was published before. */
-  flush(): Promise<void> {
-    return this.#nc.flush();
   }
 
   async close(): Promise<void> {
