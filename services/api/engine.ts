@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   type DocumentNode,
   type ExecutionResult,
+  execute,
   type GraphQLError,
   type GraphQLSchema,
   type OperationDefinitionNode,
@@ -59,13 +60,13 @@ export function createEngine(options: {
     disposeOnProcessTerminate: false,
   });
   // None of our plugins depends on the request, so one enveloped execute serves them all.
-  const { execute } = yoga.getEnveloped();
+  const enveloped = yoga.getEnveloped();
   return {
     schema,
     documents,
     execute: async ({ document, operation, variables }, contextValue) => {
       try {
-        const result: ExecutionResult = await execute({
+        const result: ExecutionResult = await enveloped.execute({
           schema,
           document,
           operationName: operation.name?.value,
@@ -90,6 +91,8 @@ const ours = (documents: Documents): Plugin => ({
       documents.parse(typeof source === 'string' ? source : source.body),
     ),
   onValidate: ({ setValidationFn }) => setValidationFn((_, document) => documents.validate(document)),
+  // Yoga's own executor answers a query's fields in the order in which they are done; graphql-js keeps that of the document.
+  onExecute: ({ setExecuteFn }) => setExecuteFn(execute),
   onSubscribe: ({ setResultAndStopExecution }) =>
     setResultAndStopExecution({ errors: [apiError('BAD_USER_INPUT', NOT_HERE)] }),
 });

@@ -172,7 +172,9 @@ export class TestSocket {
 
   /** The payloads of `next` messages of one operation so far. */
   nexts(id: string): Data[] {
-    return this.messages.filter((message) => message.type === 'next' && message.id === id).map(({ payload }) => payload);
+    return this.messages
+      .filter((message) => message.type === 'next' && message.id === id)
+      .map(({ payload }) => payload);
   }
 
   async closed(): Promise<{ readonly code: number; readonly reason: string }> {

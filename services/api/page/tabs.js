@@ -1,9 +1,11 @@
 /** The tabs that a newcomer finds: each works as it stands. */
 
-const KEY_NOTE = `# "<new>" in the variables: this page puts a new UUIDv7 in its place at each run.
-# A client of yours makes one key a message and keeps it for every retry.`;
+const KEY_NOTE = `# This page puts a new UUIDv7 in the place of "<new>" at
+# each run. Your own client makes one key a message, and
+# keeps it for every retry.`;
 
-const WHO_AM_I = `# Who does the token say you are? Run it with the button, or Ctrl-Enter.
+const WHO_AM_I = `# Who does the token say you are?
+# Run it with the button, or with Ctrl-Enter.
 query WhoAmI {
   me {
     id
@@ -21,7 +23,7 @@ query WhoAmI {
 }
 `;
 
-const OPEN = `# Opens a conversation. The other tabs use the same id. Run it first.
+const OPEN = `# Opens the conversation of the other tabs: run it first.
 ${KEY_NOTE}
 mutation Open($input: CreateConversationInput!) {
   createConversation(input: $input) {
@@ -38,7 +40,7 @@ mutation Open($input: CreateConversationInput!) {
 }
 `;
 
-const SEND = `# Sends a message: accepted means stored durably.
+const SEND = `# Sends a message. Accepted means stored durably.
 ${KEY_NOTE}
 mutation Send($input: SendMessageInput!) {
   sendMessage(input: $input) {
@@ -56,7 +58,8 @@ mutation Send($input: SendMessageInput!) {
 }
 `;
 
-const HISTORY = `# The newest messages. For older ones give startCursor as "before".
+const HISTORY = `# The newest messages. For the page before them, give
+# startCursor as the variable "before".
 query History($id: ID!, $before: String) {
   conversation(id: $id) {
     title
@@ -83,8 +86,9 @@ query History($id: ID!, $before: String) {
 }
 `;
 
-const FOLLOW = `# Everything that happens, as it happens. "after": the last seq that you have; 0: from the first.
-# Leave it running, and send from another tab.
+const FOLLOW = `# What happens, as it happens; "after" is the last seq that
+# you have, 0 for none. Leave it running, open this page in
+# a second browser tab, be somebody else there, and send.
 subscription Follow($id: ID!, $after: Int) {
   conversation(id: $id, after: $after) {
     __typename
@@ -123,10 +127,10 @@ subscription Follow($id: ID!, $after: Int) {
 
 export function tabsFor(user, token, conversation) {
   const headers = JSON.stringify({ Authorization: `Bearer ${token}` }, null, 2);
-  const tab = (query, variables) => ({ query, variables: JSON.stringify(variables, null, 2), headers });
+  const tab = (query, variables) => ({ query, variables: variables && JSON.stringify(variables, null, 2), headers });
   const members = [...new Set(['alice', 'bob', user])];
   return [
-    tab(WHO_AM_I, {}),
+    tab(WHO_AM_I),
     tab(OPEN, { input: { id: conversation, title: 'First steps', members, clientKey: '<new>' } }),
     tab(SEND, { input: { conversationId: conversation, clientKey: '<new>', text: `Hello from ${user}` } }),
     tab(HISTORY, { id: conversation }),
