@@ -137,7 +137,6 @@ export async function createGeneration(db: Db, name: string): Promise<Generation
       { name: KEY_INDEX, unique: true, partialFilterExpression: { key: { $exists: true } } },
     ),
     generation.memberships.createIndex({ '_id.l': 1 }, { name: 'lane' }),
-    generation.conversations.createIndex({ at: -1, _id: -1 }, { name: 'newest' }),
     generation.parked.createIndex({ lane: 1 }, { name: 'lane' }),
   ]);
   return generation;
