@@ -67,14 +67,14 @@ async function verifyAll(run: Run): Promise<number> {
   const partitions = Array.from({ length: journal.partitions }, (_, p) => p);
   const ends = await Promise.all(partitions.map((p) => journal.partitionEnd(p)));
   await Promise.all(partitions.map((p) => projected(run, p, ends[p] ?? revisionOf(0))));
-  let events = 0;
+  const counts: number[] = [];
   const work = async (): Promise<void> => {
     for (let p = partitions.shift(); p !== undefined; p = partitions.shift())
-      events += await verifyPartition(run, p, ends[p] ?? revisionOf(0));
+      counts.push(await verifyPartition(run, p, ends[p] ?? revisionOf(0)));
   };
   await Promise.all(Array.from({ length: PARTITIONS_AT_ONCE }, work));
   await unknownLanes(run);
-  return events;
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 async function verifyPartition({ journal, audit, tell, say }: Run, partition: number, end: Revision): Promise<number> {
