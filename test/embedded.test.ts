@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -15,6 +24,8 @@ import { lockDataDir } from '../services/embedded/lock.ts';
 import { mongoRuntimeOf, startMongod } from '../services/embedded/mongod.ts';
 import { startNatsServer } from '../services/embedded/nats-server.ts';
 import { SOURCES, versionOf, whyNot } from '../services/embedded/sources.ts';
+import { watchWrites } from '../services/embedded/write-faults.ts';
+import { createLogger } from '../services/logger.ts';
 import { freePort, startServers, type TestServers } from './support/servers.ts';
 import { zipOf } from './support/zip.ts';
 
@@ -113,6 +124,22 @@ describe('a start', () => {
     );
     lockDataDir(data)();
     expect(existsSync(join(data, 'run', 'supervisor.pid'))).toBe(false);
+  });
+
+  test('of nats-server is repeated after a write that failed, once there is room', async () => {
+    const data = join(folder, 'full');
+    openDataDir(data);
+    const log = join(data, 'log', 'nats-server.log');
+    writeFileSync(log, "[ERR] JetStream stream 'A' critical write error: an old one\n");
+    let settle = () => {};
+    const ended = new Promise<void>((done) => {
+      settle = done;
+    });
+    const end = vi.fn(async () => settle());
+    watchWrites({ dataDir: data, name: 'nats-server', ended, end, log: createLogger({ logLevel: 'silent' }, 'test') });
+    appendFileSync(log, "[ERR] JetStream stream 'B' critical write error: no space left on device\n");
+    await ended;
+    expect(end).toHaveBeenCalledOnce();
   });
 
   test('may move mongod to another port', async () => {

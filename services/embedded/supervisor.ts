@@ -12,6 +12,7 @@ import { lockDataDir } from './lock.ts';
 import { MONGOD, mongoRuntimeOf, startMongod } from './mongod.ts';
 import { NATS, natsRuntimeOf, startNatsServer } from './nats-server.ts';
 import { type Exit, endOrphan, startProcess, unlessStopped } from './process.ts';
+import { watchWrites } from './write-faults.ts';
 
 /** A room drains for 15 s at most, by itself. */
 const ROOM_STOP_MS = 20_000;
@@ -103,7 +104,11 @@ function startServers(
   return {
     nats:
       settings.nats === null
-        ? keep(NATS, (binary, either) => startNatsServer({ ...settings, binary }, either))
+        ? keep(NATS, async (binary, either) => {
+            const server = await startNatsServer({ ...settings, binary }, either);
+            watchWrites({ dataDir: settings.dataDir, name: NATS, ended: server.exited, end: server.stop, log });
+            return server;
+          })
         : elsewhere,
     mongod:
       settings.mongo === null
