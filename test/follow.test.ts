@@ -58,7 +58,11 @@ function rig(limits: StreamLimits = {}) {
   return { journal, lanes, counts, streams, scribe, open };
 }
 
-const caughtUp = (sink: TestSink) => until(() => sink.frames.at(-1)?.__typename === 'CaughtUp', sink.story.join(', '));
+const caughtUp = (sink: TestSink) =>
+  until(
+    () => sink.frames.at(-1)?.__typename === 'CaughtUp',
+    () => sink.story.join(', '),
+  );
 
 describe('a stream', () => {
   it('starts, brings what was missed, says so, and goes on live', async () => {
@@ -347,7 +351,7 @@ describe('an outage', () => {
     lanes.forget(LANE);
     journal.restore(copy, LANE);
     journal.reconnect();
-    await until(() => sink.frames.length === 4, sink.story.join());
+    await until(() => sink.frames.length === 4);
     expect(sink.story.slice(2)).toEqual(['Reset STORE_REBUILT 7', 'CaughtUp 7']);
   });
 });
@@ -543,7 +547,7 @@ describe('whatever happens', () => {
             const last = Math.max(...sink.frames.map(({ seq }) => seq), -1);
             return last === scribe.events.length && sink.story.some((frame) => frame.startsWith('CaughtUp'));
           });
-        await until(settled, followers.map(({ sink }) => sink.story.join(', ')).join('\n'));
+        await until(settled, () => followers.map(({ sink }) => sink.story.join(', ')).join('\n'));
         await turns(3);
         for (const { sink, user, openedAt, stopped } of followers) check(sink, user, openedAt, scribe.events, stopped);
         await streams.stop();

@@ -93,11 +93,7 @@ export class Follower implements Behind {
         const run = this.audience.run(this.#position, this.#gate.end);
         if (!run || !this.#take(run.payload, run.to)) return;
       } else if (this.#caughtUpAt === SOMEWHERE) this.#catchUp();
-      else {
-        if (this.#caughtUpAt === NOTHING_OWED || this.#position < this.#caughtUpAt) return;
-        if (!this.#mark({ __typename: 'CaughtUp', lane: this.#hub.feed.lane, seq: this.#position })) return;
-        this.#caughtUpAt = NOTHING_OWED;
-      }
+      else return;
     }
   }
 
@@ -173,6 +169,10 @@ export class Follower implements Behind {
     if (this.#resetOwed) {
       if (!this.#mark({ __typename: 'Reset', lane, seq, resetReason: this.#resetOwed })) return false;
       this.#resetOwed = undefined;
+    }
+    if (this.#caughtUpAt !== NOTHING_OWED && seq >= this.#caughtUpAt && seq < this.end) {
+      if (!this.#mark({ __typename: 'CaughtUp', lane, seq })) return false;
+      this.#caughtUpAt = NOTHING_OWED;
     }
     return true;
   }

@@ -257,10 +257,10 @@ export const turns = async (count: number): Promise<void> => {
 };
 
 /** Waits for a fact, for at most about ten seconds. */
-export async function until(fact: () => boolean, what = 'it did not come true'): Promise<void> {
+export async function until(fact: () => boolean, what = () => 'it did not come true'): Promise<void> {
   const deadline = Date.now() + 10_000;
   while (!fact()) {
-    if (Date.now() > deadline) throw new Error(what);
+    if (Date.now() > deadline) throw new Error(what());
     await turns(1);
   }
 }
