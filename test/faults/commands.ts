@@ -60,6 +60,7 @@ export class Client {
       const least = 'waitMs' in answer ? (answer.waitMs ?? 0) : 0;
       await pause(Math.max(least, wait * (0.5 + this.#random.next() / 2)));
     }
+    this.#recorder.count('given up');
     return undefined;
   }
 

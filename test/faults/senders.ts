@@ -3,7 +3,7 @@ import type { UserId } from '../../schema/ids.ts';
 import { directLaneIdOf } from '../../services/api/resolvers/commands.ts';
 import { Client, type Given, pause } from './commands.ts';
 import type { Door } from './doors.ts';
-import { keyMakerOf, timedKey } from './keys.ts';
+import { keyMakerOf, plainKey, timedKey } from './keys.ts';
 import type { Random } from './random.ts';
 import type { Recorder } from './recorder.ts';
 import type { Wish } from './trace.ts';
@@ -12,8 +12,11 @@ const SENDERS = 20;
 const OWNERS = 2;
 /** Of each sender, in the mean. */
 const PACE_MS = 110;
-/** Commands remembered for asking again later. */
+/** Commands remembered for asking again later: about as many for good as such that others replace. */
 const REMEMBERED = 400;
+/** Before the load: so many messages in the hot lane that it forgets its first keys, each sender within its budget. */
+const FILLERS = 130;
+const FILLED_BY_EACH = 38;
 const HOT = 'hot';
 const QUIET = ['tea', 'rain', 'moss', 'fern'];
 
@@ -68,6 +71,8 @@ export class Senders {
   /** Makes the conversations: before the load, but with the same retries. */
   async prepare(): Promise<void> {
     const [first] = this.#clients as [Client, ...Client[]];
+    const fillers = Array.from({ length: FILLERS }, (_, n) => this.#client(`filler${n}`, 'http'));
+    const others = fillers.map(({ user }) => user);
     const create = (client: Client, lane: string, members: readonly string[]) =>
       client.settle({
         lane,
@@ -75,9 +80,19 @@ export class Senders {
         wish: { type: 'create', kind: 'GROUP', title: lane, members: [...members] },
       });
     await Promise.all([
-      ...this.openLanes.map((lane) => create(first, lane, this.users)),
+      ...this.openLanes.map((lane) => create(first, lane, lane === HOT ? [...this.users, ...others] : this.users)),
       ...this.#races.map(({ lane, owner, guests }) => create(owner, lane, guests)),
     ]);
+    await Promise.all(fillers.map((client) => this.#fill(client)));
+  }
+
+  /** Each in turn, so that about as many are under way as there are fillers. */
+  async #fill(client: Client): Promise<void> {
+    for (let n = 0; n < FILLED_BY_EACH; n++) {
+      const given: Given = { lane: HOT, key: plainKey(), wish: { type: 'send', text: `${client.user} ${n}` } };
+      await client.settle(given);
+      if (n % 10 === 0) this.#old.push({ client, given });
+    }
   }
 
   start(): void {
@@ -126,8 +141,8 @@ export class Senders {
   #askAgain(client: Client, given: Given, random: Random): void {
     if (random.chance(0.05)) this.#besides(client.settle(given));
     if (random.chance(0.015)) this.#besides(client.settle({ ...given, wish: { type: 'send', text: 'other words' } }));
-    if (this.#old.length < REMEMBERED) this.#old.push({ client, given });
-    else if (random.chance(0.02)) this.#old[random.int(0, REMEMBERED - 1)] = { client, given };
+    if (this.#old.length < 2 * REMEMBERED) this.#old.push({ client, given });
+    else if (random.chance(0.05)) this.#old[random.int(REMEMBERED, 2 * REMEMBERED - 1)] = { client, given };
     if (!random.chance(0.04)) return;
     const old = random.pick(this.#old);
     this.#besides(old.client.settle(old.given));
