@@ -265,7 +265,8 @@ describe('submit', () => {
   it('knows a key again after 10,000 further messages, from a process that never saw it, and refuses it for other content', async () => {
     const world = new World();
     const { submit } = world.start();
-    await submit.submit(commandOf('alice', 'c', { type: 'CreateConversation', kind: 'GROUP', members: ['bob'] }));
+    const create = commandOf('alice', 'c', { type: 'CreateConversation', kind: 'GROUP', members: ['bob'] });
+    await submit.submit(create);
     const first = commandOf('alice', 'first', { type: 'SendMessage', text: 'x' });
     await submit.submit(first);
     for (let i = 0; i < 10_000; i += 500) {
@@ -274,6 +275,8 @@ describe('submit', () => {
       await Promise.all(Array.from({ length: 500 }, (_, n) => submit.submit(commandOf('bob', `b${i + n}`, body))));
     }
     const other = world.start().submit;
+    // Also where the command would be refused, or change nothing, if it came for the first time now.
+    expect(await other.submit(create)).toMatchObject({ kind: 'accepted', ack: { seq: 1, repeated: true } });
     expect(await other.submit(first)).toMatchObject({ kind: 'accepted', ack: { seq: 2, repeated: true } });
     const reused = commandOf('alice', 'first', { type: 'SendMessage', text: 'other' });
     expect(await other.submit(reused)).toMatchObject({ kind: 'refused', refusal: { code: 'KEY_REUSED' } });
@@ -282,6 +285,41 @@ describe('submit', () => {
     expect(await submit.submit(commandOf('alice', 'plain', { type: 'SendMessage', text: 'z' }))).toMatchObject({
       kind: 'unavailable',
     });
+  });
+
+  it('gives who has left the first answer to a key that the lane has forgotten, and asks nothing for a stranger', async () => {
+    const world = new World();
+    const { submit } = world.start();
+    await submit.submit(
+      commandOf('alice', 'c', { type: 'CreateConversation', kind: 'GROUP', members: ['bob', 'carol'] }),
+    );
+    const bobs = commandOf('bob', 'b', { type: 'SendMessage', text: 'x' });
+    const leaving = commandOf('bob', 'l', { type: 'LeaveConversation' });
+    expect(await submit.submit(bobs)).toMatchObject({ kind: 'accepted', ack: { seq: 2 } });
+    expect(await submit.submit(leaving)).toMatchObject({ kind: 'accepted', ack: { seq: 3 } });
+    for (let i = 0; i < 5_000; i += 500) {
+      world.now += 5_000;
+      const body: Body = { type: 'SendMessage', text: 'y' };
+      await Promise.all(Array.from({ length: 500 }, (_, n) => submit.submit(commandOf('carol', `c${i + n}`, body))));
+    }
+    expect(await submit.submit(bobs)).toMatchObject({ kind: 'accepted', ack: { seq: 2, repeated: true } });
+    expect(await submit.submit(leaving)).toMatchObject({ kind: 'accepted', ack: { seq: 3, repeated: true } });
+    // Only history would fail here: the stranger's refusal comes without it.
+    let historyIsDown = false;
+    const stranger = commandOf('mallory', 'm', { type: 'SendMessage', text: 'x' });
+    const lanes = new Lanes(world.store, { maxWeight: 1_000, log });
+    const alone = new Submit(
+      world.store,
+      lanes,
+      historyOf(world.store, () => historyIsDown),
+      {
+        rules: DEFAULT_RULES,
+        clock: () => world.now,
+        log,
+      },
+    );
+    historyIsDown = true;
+    expect(await alone.submit(stranger)).toMatchObject({ kind: 'refused', refusal: { code: 'NOT_FOUND' } });
   });
 
   it('has a limit on what waits, and the limit has a name', async () => {

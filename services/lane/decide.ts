@@ -2,6 +2,7 @@
  * What becomes of a command on a lane as it stands. Pure: the time comes in, a decision goes out.
  */
 import {
+  type Actor,
   type Command,
   MAX_MEMBERS,
   MAX_TEXT_BYTES,
@@ -52,17 +53,21 @@ export function decide(lane: Lane, command: Command, now: Millis, rules: Rules, 
     return before.hash === command.hash
       ? { kind: 'repeated', seq: before.seq, at: before.at }
       : refuse('KEY_REUSED', 'This clientKey was used before in this conversation, with other content.');
+  // Before anything else is said, its key is known not to have written: a repeated command gets its first answer, also where
+  // it would be refused if it came now. Who never was here has written nothing, and costs no look-up.
+  const covered = fact?.kind === 'absent' && lane.keys.from <= fact.upTo + 1;
+  if (known.kind === 'look-up' && !covered && mayHaveWritten(lane, command.actor)) return { kind: 'look-up' };
   const wish = wishOf(lane, command, rules);
   if (wish.kind !== 'event') return wish;
-  // Only a command that would write needs certainty that its key has not written before.
-  const covered = fact?.kind === 'absent' && lane.keys.from <= fact.upTo + 1;
-  if (known.kind === 'look-up' && !covered) return { kind: 'look-up' };
   const { actor, key, hash } = command;
   const seq = (lane.seq + 1) as Seq;
   const at = Math.max(now, lane.lastAt);
   const stamp = { seq, at, by: actor.user, ...(actor.via ? { via: actor.via } : {}), key, hash };
   return { kind: 'event', event: { ...wish.body, ...stamp } as LaneEvent };
 }
+
+const mayHaveWritten = ({ members, former }: Lane, { user, admin }: Actor): boolean =>
+  admin || members.has(user) || former.has(user);
 
 /** An event without its stamp. */
 type Body<E = LaneEvent> = E extends LaneEvent ? Omit<E, 'seq' | 'at' | 'by' | 'via' | 'key' | 'hash'> : never;
