@@ -1,6 +1,6 @@
 /** Every HTTP request: who is let in, and which of the doors behind it answers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type ExecutionResult, GraphQLError } from 'graphql';
+import { type ExecutionResult, GraphQLError, OperationTypeNode } from 'graphql';
 import type { Lanes } from '../journal/lanes.ts';
 import type { Logger } from '../logger.ts';
 import type { Admission } from './admission.ts';
@@ -99,16 +99,16 @@ export class HttpDoor {
   async #get(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const identity = await this.#admit(request, response);
     if (!identity) return;
-    if (!accepts(request, 'text/event-stream'))
-      return this.#parts.engine.handle(request, response, contextOf(identity, this.#parts.lanes));
     const params = paramsOfUrl(request);
     if (params instanceof GraphQLError) return refuse(request, response, 400, params);
     const prepared = this.#parts.engine.documents.prepare(params.query, params.operationName);
-    if (prepared.kind === 'operation' && !isSubscription(prepared.operation)) {
+    if (prepared.kind === 'operation' && prepared.operation.operation === OperationTypeNode.MUTATION) {
       response.setHeader('allow', 'POST');
-      return refuse(request, response, 405, badInput('method', 'POST for queries and mutations'));
+      return refuse(request, response, 405, badInput('method', 'POST for a mutation'));
     }
-    await this.#run(request, response, params, identity, performance.now());
+    if (accepts(request, 'text/event-stream')) return this.#run(request, response, params, identity, performance.now());
+    for (const [name, value] of Object.entries(corsHeadersOf(request))) response.setHeader(name, value);
+    return this.#parts.engine.handle(request, response, contextOf(identity, this.#parts.lanes));
   }
 
   /** Undefined: not let in, and told so. */
