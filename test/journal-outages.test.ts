@@ -1,5 +1,4 @@
 /** What a real server can do to the journal: end, hang, stall, fill up. Nothing is lost, doubled, or answered in part. */
-import { setTimeout as timer } from 'node:timers';
 import { connect as connectNats } from 'nats';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,15 +7,14 @@ import { type LaneId, type Revision, revisionOf } from '../schema/ids.ts';
 import { laneStream, partitionOf } from '../schema/subjects.ts';
 import { outcomeOf } from '../services/journal/append-outcome.ts';
 import { inspectTopology, type JetStreamJournal, openJetStreamJournal } from '../services/journal/jetstream.ts';
-import { type AppendOutcome, JournalUnavailable, type StoredRecord } from '../services/journal/journal.ts';
-import { fill, newLane, readAll, recordOf, until } from './journal.contract.ts';
+import { JournalUnavailable, type StoredRecord } from '../services/journal/journal.ts';
+import { type Counts, fill, newLane, readAll, recordOf, store, until } from './journal.contract.ts';
 import { startServers, type TestServers } from './support/servers.ts';
 import { startStallingProxy } from './support/stalling-proxy.ts';
 
 const log = pino({ level: 'silent' });
 const PARTITIONS = 2;
 const GIB = 1024 ** 3;
-type Counts = Partial<Record<AppendOutcome['kind'], number>>;
 
 describe('the journal, when its server', () => {
   let servers: TestServers;
@@ -49,22 +47,6 @@ describe('the journal, when its server', () => {
     return lanes;
   };
 
-  /** As a writer must: the same append again until it is stored, found, or impossible. Counts what was answered. */
-  async function settle(record: LaneRecord, expected: Revision, counts: Counts): Promise<Revision> {
-    for (;;) {
-      const outcome = await journal.append(record, expected);
-      counts[outcome.kind] = (counts[outcome.kind] ?? 0) + 1;
-      if (outcome.kind === 'stored') return outcome.revision;
-      if (outcome.kind === 'conflict') {
-        const look = await journal.read(record.lane, revisionOf(expected + 1), { limit: 1 }).catch(() => undefined);
-        const [found] = look?.records ?? [];
-        if (found?.record?.id === record.id) return found.revision;
-        if (found) throw new Error('somebody else wrote into a lane of one writer');
-      }
-      await new Promise((again) => timer(again, 5));
-    }
-  }
-
   it('is killed during appends: each record is in its lane once, in order, and whoever follows a partition gets all', async () => {
     const lanes = Array.from({ length: 100 }, () => newLane('killed'));
     const counts: Counts = {};
@@ -86,7 +68,7 @@ describe('the journal, when its server', () => {
       let expected = revisionOf(0);
       for (let seq = 1; isKilling || seq <= 20; seq++) {
         const record = recordOf(lane, seq);
-        expected = await settle(record, expected, counts);
+        expected = await store(journal, record, expected, counts);
         mine.ids.push(record.id);
         mine.revisions.push(expected);
       }
@@ -174,7 +156,7 @@ describe('the journal, when its server', () => {
     } finally {
       process.kill(servers.nats.pid, 'SIGCONT');
     }
-    await settle(record, revisionOf(0), {});
+    await store(journal, record, revisionOf(0));
     expect((await readAll(journal, lane)).map((stored) => stored.record?.id)).toEqual([record.id]);
   });
 

@@ -6,6 +6,7 @@ import type { Logger } from '../logger.ts';
 import { Appends } from './append.ts';
 import { ApiRefusal, Questions } from './ask.ts';
 import { type ConsumeOptions, consume } from './consume.ts';
+import { describeTopology, ensureTopology } from './installation.ts';
 import {
   type AppendOutcome,
   type Journal,
@@ -19,7 +20,7 @@ import { type Link, type LinkOptions, openLink } from './link.ts';
 import { answerOf, storedRecordOf } from './message.ts';
 import { Reads } from './read.ts';
 import { Snapshots } from './snapshots.ts';
-import { describeTopology, ensureTopology, type TopologyOptions, type TopologyReport } from './topology.ts';
+import type { TopologyOptions, TopologyReport } from './topology.ts';
 
 export type JetStreamOptions = LinkOptions & TopologyOptions;
 

@@ -12,7 +12,7 @@ import {
   type NatsConnection,
   type Subscription,
 } from 'nats';
-import type { NatsAddress } from '../config.ts';
+import { ConfigError, type NatsAddress } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import type { Stoppable } from './journal.ts';
 
@@ -53,7 +53,9 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     } catch (error) {
       const { code, message } = error as Error & { code?: string };
       if (code === 'AUTHORIZATION_VIOLATION')
-        throw new Error(`NATS at ${options.servers.join(', ')} refused our credentials`, { cause: error });
+        throw new ConfigError(
+          `NATS at ${options.servers.join(', ')} refused our credentials: correct LANES_NATS_USER and LANES_NATS_PASSWORD, or LANES_NATS_CREDS_FILE`,
+        );
       if (performance.now() - saidAt > WAIT_LINE_MS) {
         saidAt = performance.now();
         log.warn({ servers: options.servers, reason: message }, 'waiting for NATS');
