@@ -12,7 +12,6 @@ export interface Room {
   readonly pid: number;
   /** HTTP and WebSocket; of the api alone. */
   readonly port: number;
-  readonly adminPort: number;
   stop(): Promise<void>;
 }
 export interface RoomOptions {
@@ -30,19 +29,16 @@ export const MAIN = fileURLToPath(new URL('../../services/cli/main.js', import.m
 /** Starts it without waiting for anything. */
 export async function spawnRoom({ name, environment, logDir, nodeArgs = [] }: RoomOptions) {
   const port = await freePort();
-  const adminPort = await freePort();
   const log = join(logDir, `${name}-${port}.log`);
   const output = openSync(log, 'a', 0o600);
   const startedNs = nowNs();
   const child = spawn(process.execPath, [...nodeArgs, MAIN, name], {
     // The channel tells the room when we are gone.
     stdio: ['ignore', output, output, 'ipc'],
-    env: { ...environment, LANES_PORT: String(port), LANES_ADMIN_PORT: String(adminPort) },
+    env: { ...environment, LANES_PORT: String(port), LANES_ADMIN_PORT: '0' },
   });
   closeSync(output);
-  // A room's admin port is offset by its place among the rooms.
-  const admin = adminPort + (name === 'projector' ? 1 : 0);
-  const room: Room = { pid: child.pid ?? 0, port, adminPort: admin, stop: () => end(child) };
+  const room: Room = { pid: child.pid ?? 0, port, stop: () => end(child) };
   return { child, log, room, startedNs };
 }
 
