@@ -3,8 +3,8 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Observer } from './session.ts';
 
 export interface ProjectorMetrics extends Observer {
-  /** Records of the partition that are not in history yet. */
-  behind(partition: number, records: number): void;
+  /** Records of the partition that are not in history yet; the oldest of them was stored at most so long ago. */
+  behind(partition: number, records: number, sinceMs: number): void;
   /** The partition is another's now. */
   gone(partition: number): void;
 }
@@ -14,6 +14,12 @@ export function projectorMetrics(registry: Registry): ProjectorMetrics {
   const lagRecords = new Gauge({
     name: 'lanes_projector_lag_records',
     help: 'Records of a partition that are not in history yet',
+    labelNames: ['partition'],
+    registers,
+  });
+  const behindSeconds = new Gauge({
+    name: 'lanes_projector_behind_seconds',
+    help: 'How long ago, at most, the oldest record of a partition that is not in history yet was stored; 0: there is none',
     labelNames: ['partition'],
     registers,
   });
@@ -56,9 +62,13 @@ export function projectorMetrics(registry: Registry): ProjectorMetrics {
     parked: (partition, records) => parked.set({ partition }, records),
     alarm: () => alarms.inc(),
     halted: (partition, is) => halted.set({ partition }, is ? 1 : 0),
-    behind: (partition, records) => lagRecords.set({ partition }, records),
+    behind: (partition, records, sinceMs) => {
+      lagRecords.set({ partition }, records);
+      behindSeconds.set({ partition }, Math.max(0, sinceMs) / 1000);
+    },
     gone: (partition) => {
       lagRecords.remove({ partition });
+      behindSeconds.remove({ partition });
       halted.remove({ partition });
       parked.remove({ partition });
     },

@@ -1,10 +1,10 @@
 /** One partition's way into history: read, project, insert, then what hangs on it, then the watermark. */
-import { type Revision, revisionOf, type UserId } from '../../schema/ids.ts';
+import { type Revision, revisionOf } from '../../schema/ids.ts';
 import type { Journal, StoredRecord } from '../journal/journal.ts';
 import { type Activity, type MembershipChange, project } from '../views/project.ts';
 import type { Unit } from '../views/store.ts';
 import type { PositionDocument } from '../views/views.ts';
-import { pause } from './persist.ts';
+import { Abandoned, pause, persist } from './persist.ts';
 import type { Session } from './session.ts';
 
 const BATCH_RECORDS = 500;
@@ -17,6 +17,7 @@ interface Batch {
   readonly poison: readonly { readonly unit: Unit; readonly reason: string }[];
   readonly memberships: readonly MembershipChange[];
   readonly activity: readonly Activity[];
+  readonly first: StoredRecord;
   readonly last: StoredRecord;
 }
 
@@ -30,45 +31,59 @@ export async function projectPartition(
   partition: number,
   { signal, until = Number.POSITIVE_INFINITY }: { readonly signal: AbortSignal; readonly until?: number },
 ): Promise<void> {
-  const start = await startOf(journal, session, partition, signal);
+  const start = await startOf(journal, session, partition, signal).catch((error: unknown) => {
+    if (error instanceof Abandoned && signal.aborted) return undefined;
+    throw error;
+  });
   if (!start || signal.aborted) return;
+  session.began(partition, start.w);
   let settled: Promise<void> = Promise.resolve();
   // From the watermark itself, not behind it: that record says whether this is still the same stream.
   const from = revisionOf(Math.max(1, Math.min(start.listed + 1, start.w)));
   if (from > until) return;
   for await (const read of journal.consume(partition, from, { maxBatch: BATCH_RECORDS, signal })) {
-    const records = read.filter(({ revision }) => revision <= until);
-    const batch = batchOf(partition, records, start.w);
+    const batch = batchOf(
+      partition,
+      read.filter(({ revision }) => revision <= until),
+      start.w,
+    );
     const { done } = await session.writer.write(batch.units);
     const before = settled;
-    settled = settle(done, before);
+    settled = settle(session, partition, batch, done, before);
     settled.catch(() => undefined);
     // One batch settles while the next is read and inserted.
     await before;
     if (batch.last.revision >= until) break;
-
-    async function settle(inserted: Promise<(string | undefined)[]>, previous: Promise<void>): Promise<void> {
-      const reasons = await inserted;
-      await previous;
-      const refused = batch.units.flatMap((unit, i) => {
-        const reason = reasons[i];
-        return reason === undefined ? [] : [{ unit, reason }];
-      });
-      for (const { unit, reason } of [...batch.poison, ...refused]) await park(session, unit, reason);
-      await writeMemberships(session, batch);
-      await session.gather(partition, revisionOf(Math.max(batch.last.revision, start?.listed ?? 0)), batch.activity);
-      const w = batch.last.revision;
-      session.advance({ partition, w, rid: batch.last.record?.id ?? null });
-      session.observe.projected(Date.now() - (records[0]?.storedAt ?? 0));
-    }
   }
   await settled;
+}
+
+/** After the batch before it, so that the watermark never passes anything that is not written. */
+async function settle(
+  session: Session,
+  partition: number,
+  batch: Batch,
+  inserted: Promise<(string | undefined)[]>,
+  before: Promise<void>,
+): Promise<void> {
+  const reasons = await inserted;
+  await before;
+  const refused = batch.units.flatMap((unit, i) => {
+    const reason = reasons[i];
+    return reason === undefined ? [] : [{ unit, reason }];
+  });
+  for (const { unit, reason } of [...batch.poison, ...refused]) await park(session, unit, reason);
+  await writeMemberships(session, batch);
+  const { revision, record, storedAt } = batch.last;
+  await session.gather(partition, revision, batch.activity);
+  session.advance({ partition, w: revision, rid: record?.id ?? null }, storedAt);
+  session.observe.projected(Date.now() - batch.first.storedAt);
 }
 
 /** The last of each user and lane. A conversation is listed as soon as it is somebody's, not with the next gathering. */
 async function writeMemberships(session: Session, { memberships, activity }: Batch): Promise<void> {
   if (memberships.length === 0) return;
-  const last = new Map(memberships.map((change) => [`${change.user as UserId} ${change.lane}`, change]));
+  const last = new Map(memberships.map((change) => [`${change.user} ${change.lane}`, change]));
   await session.persist('memberships', () => session.store.writeMemberships([...last.values()]));
   const lanes = new Set(memberships.map(({ lane }) => lane));
   await session.persist('conversations', () =>
@@ -107,8 +122,8 @@ function batchOf(partition: number, records: readonly StoredRecord[], watermark:
     units.push({ partition, stored, documents: projected.documents });
     memberships.push(...projected.memberships);
   }
-  const last = records.at(-1) as StoredRecord;
-  return { units, poison, memberships, activity: [...activity.values()], last };
+  const [first, last] = [records[0] as StoredRecord, records.at(-1) as StoredRecord];
+  return { units, poison, memberships, activity: [...activity.values()], first, last };
 }
 
 /**
@@ -123,21 +138,24 @@ async function startOf(
   signal: AbortSignal,
 ): Promise<PositionDocument | undefined> {
   const { store, observe, log } = session;
-  for (let halted: boolean | undefined; ; ) {
-    if (signal.aborted) return undefined;
-    const position = await session.persist('position', () => store.position(partition));
-    const reason = await session.persist('the end of the stream', () =>
-      otherStream(journal, partition, position, signal),
+  // A stop must not wait for a journal that is down.
+  const trying = { signal: AbortSignal.any([session.signal, signal]), log };
+  for (let halted = false; !signal.aborted; halted = true) {
+    const position = await persist('position', () => store.position(partition), trying);
+    const reason = await persist(
+      'the end of the stream',
+      () => otherStream(journal, partition, position, signal),
+      trying,
     );
     if (signal.aborted) return undefined;
     observe.halted(partition, reason !== undefined);
     observe.parked(partition, position.parked);
-    if (reason !== position.halted) await session.persist('halted', () => store.setHalted(partition, reason));
+    if (reason !== position.halted) await persist('halted', () => store.setHalted(partition, reason), trying);
     if (reason === undefined) return position;
     if (!halted) log.error({ alarm: 'halted', partition, reason }, 'nothing is projected until "lanes rebuild"');
-    halted = true;
     await pause(HALTED_MS, signal);
   }
+  return undefined;
 }
 
 async function otherStream(

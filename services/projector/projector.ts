@@ -120,7 +120,10 @@ export class Projector {
     if (!session) return;
     this.#session = undefined;
     for (const { abort } of this.#runs.values()) abort.abort();
-    await session.stop(DRAIN_MS, Promise.all([...this.#runs.values()].map(({ done }) => done)));
+    await session.stop(
+      this.#options.mongo.up ? DRAIN_MS : LEAVE_MS,
+      Promise.all([...this.#runs.values()].map(({ done }) => done)),
+    );
   }
 
   /** A stream that ends before what was projected from it was restored or made anew: its run begins again, and finds out. */
@@ -128,11 +131,14 @@ export class Projector {
     const { journal, metrics } = this.#options;
     const session = this.#session;
     for (const [partition, { abort }] of this.#runs) {
+      const reach = session?.reach(partition);
+      if (!reach) continue;
       try {
         const end = await journal.partitionEnd(partition);
-        const projected = session?.watermark(partition) ?? 0;
-        metrics.behind(partition, Math.max(0, end - projected));
-        if (end < projected) abort.abort();
+        const records = Math.max(0, end - reach.w);
+        const sinceMs = records > 0 && reach.storedAt !== undefined ? Date.now() - reach.storedAt : 0;
+        metrics.behind(partition, records, sinceMs);
+        if (end < reach.w) abort.abort();
       } catch {
         // The journal is down: what is behind cannot be told, and its own alarms ring.
       }

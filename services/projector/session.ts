@@ -3,7 +3,7 @@
  * partition. The watermark follows every batch. The conversations' last activity, an update and so the dearest write, is
  * gathered and written about once a second; its position, `listed`, says how far.
  */
-import type { LaneId, Revision } from '../../schema/ids.ts';
+import type { LaneId, Millis, Revision } from '../../schema/ids.ts';
 import type { Logger } from '../logger.ts';
 import type { Activity } from '../views/project.ts';
 import type { Store, Watermark } from '../views/store.ts';
@@ -42,7 +42,7 @@ export class Session {
   readonly signal: AbortSignal;
   readonly #abort = new AbortController();
   readonly #watermarks = new Map<number, Watermark>();
-  readonly #written = new Map<number, Revision>();
+  readonly #reach = new Map<number, { readonly w: Revision; readonly storedAt: Millis | undefined }>();
   #advancing: Promise<void> | undefined;
   #activity = new Map<LaneId, Activity>();
   /** By partition: the watermark that the gathered activity reaches to. */
@@ -69,8 +69,8 @@ export class Session {
   }
 
   /** Everything up to the watermark is written. The newest one of each partition is stored soon, several together. */
-  advance(watermark: Watermark): void {
-    this.#written.set(watermark.partition, watermark.w);
+  advance(watermark: Watermark, storedAt: Millis): void {
+    this.#reach.set(watermark.partition, { w: watermark.w, storedAt });
     this.#watermarks.set(watermark.partition, watermark);
     this.#advancing ??= this.#advance().finally(() => {
       this.#advancing = undefined;
@@ -84,9 +84,13 @@ export class Session {
     if (this.#activity.size > GATHERED_MAX) await this.#list();
   }
 
-  /** As far as this session wrote the partition; 0: nothing yet. */
-  watermark(partition: number): number {
-    return this.#written.get(partition) ?? 0;
+  began(partition: number, w: Revision): void {
+    this.#reach.set(partition, { w, storedAt: undefined });
+  }
+
+  /** How far the partition is written, and when the record there was stored. Undefined: it has not begun. */
+  reach(partition: number): { readonly w: Revision; readonly storedAt: Millis | undefined } | undefined {
+    return this.#reach.get(partition);
   }
 
   /**

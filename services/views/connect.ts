@@ -113,7 +113,8 @@ export class Mongo {
     if (up === this.#up) return;
     this.#up = up;
     if (!up) this.#downSince = performance.now();
-    if (!this.#closed) this.#log.info({ up }, up ? 'MongoDB is up' : 'MongoDB is down');
+    if (!up && !this.#closed) this.#log.warn('MongoDB is down');
+    if (up && this.#client) this.#log.info('MongoDB is up again');
     this.#wake();
   }
 

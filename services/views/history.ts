@@ -230,15 +230,18 @@ class Pinned implements HistoryAt {
   }
 
   count(lane: LaneId, seqs: readonly number[]): Promise<number> {
-    return this.#read(({ history }) => {
+    return this.#read(async ({ history }) => {
       const ids = seqs.map((seq) => eventId(lane, seq));
-      return history.countDocuments({ _id: { $in: ids } });
+      return (await history.find({ _id: { $in: ids } }, { projection: { _id: 1 } }).toArray()).length;
     });
   }
 
   keys(lane: LaneId, wanted: readonly WantedKey[]): Promise<(RememberedKey | undefined)[]> {
+    if (wanted.length === 0) return Promise.resolve([]);
     return this.#read(async ({ history }) => {
-      const some = wanted.map(({ sender: by, key }) => ({ '_id.l': lane, by, key }));
+      const bySender = new Map<UserId, ClientKey[]>();
+      for (const { sender, key } of wanted) bySender.set(sender, [...(bySender.get(sender) ?? []), key]);
+      const some = [...bySender].map(([by, keys]) => ({ '_id.l': lane, by, key: { $in: keys } }));
       const found = await history
         .find({ $or: some }, { hint: KEY_INDEX, projection: { by: 1, key: 1, at: 1, hash: 1 } })
         .toArray();
