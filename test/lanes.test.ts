@@ -126,7 +126,7 @@ describe('a cached lane', () => {
     const store = await filled(2);
     const second = 'c2' as LaneId;
     await store.append({ v: 1, id: 'x', lane: second, events: [eventAt(1)] }, revisionOf(0));
-    const lanes = new Lanes(store, { maxWeight: 150, log });
+    const lanes = new Lanes(store, { maxWeight: 15, log });
     await lanes.load(LANE);
     await lanes.load(second);
     expect(lanes.peek(LANE)).toBeUndefined();

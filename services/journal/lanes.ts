@@ -98,10 +98,12 @@ export class Lanes {
     return loaded;
   }
 
-  /** `advance` for the writer of the record, who also sees to it that the lane's snapshot does not grow old. */
-  stored(record: StoredRecord): void {
-    this.advance([record]);
-    const entry = this.#cache.get(record.lane);
+  /** The state after a record that this process wrote on the state of revision `before`; its snapshot is kept from growing old. */
+  stored(before: Revision, after: Loaded): void {
+    const { id } = after.lane;
+    const cached = this.peek(id);
+    if (!cached || cached.revision === before) this.#keep(after);
+    const entry = this.#cache.get(id);
     if (entry && entry.loaded.lane.seq - entry.snapshotSeq >= SNAPSHOT_EVENTS) this.#writeSnapshot(entry);
   }
 

@@ -19,7 +19,7 @@ import {
 } from '../../schema/ids.ts';
 import { type Decision, decide, type KeyFact, type Rules } from '../lane/decide.ts';
 import type { RememberedKey } from '../lane/keys.ts';
-import { evolve } from '../lane/lane.ts';
+import { evolve, type Lane } from '../lane/lane.ts';
 import type { Logger } from '../logger.ts';
 import type { AppendOutcome, Journal } from './journal.ts';
 import type { Lanes, Loaded } from './lanes.ts';
@@ -92,6 +92,8 @@ interface Queue {
 /** A batch as decided on one state: what to append, and what each command is answered once that is stored. */
 interface Plan {
   readonly events: readonly LaneEvent[];
+  /** The state after them. */
+  readonly lane: Lane;
   readonly answers: readonly { readonly pending: Pending; readonly decision: Decision }[];
   readonly rest: readonly Pending[];
 }
@@ -226,7 +228,8 @@ export class Submit {
         // What did not fit comes first in the next record.
         queue.pending.unshift(...plan.rest);
         if (appended.kind !== 'stored') return this.#answerFailed(plan, appended.kind);
-        this.#lanes.stored({ lane: id, revision: appended.revision, storedAt: 0, payload: NO_BYTES, record });
+        const { revision } = appended;
+        this.#lanes.stored(loaded.revision, { lane: plan.lane, revision, recordId: record.id });
         return this.#answerAll(plan, Number.POSITIVE_INFINITY);
       }
       this.#options.observer?.conflict();
@@ -251,13 +254,13 @@ export class Submit {
       if (decision.kind === 'event') {
         bytes += sizeOf(decision.event);
         if (events.length > 0 && (bytes > RECORD_MAX_BYTES || events.length >= this.#limits.batch))
-          return { events, answers, rest: batch.slice(i) };
+          return { events, lane, answers, rest: batch.slice(i) };
         events.push(decision.event);
         lane = evolve(lane, decision.event);
       }
       answers.push({ pending, decision });
     }
-    return { events, answers, rest: [] };
+    return { events, lane, answers, rest: [] };
   }
 
   /** Repeats the one append until its end is certain. Senders are answered `unknown` when their time is over; the repeating goes on. */
@@ -367,8 +370,6 @@ export class Submit {
     if (--this.#waiting === 0 && this.#queues.size === 0) this.#onIdle?.();
   }
 }
-
-const NO_BYTES = new Uint8Array(0);
 
 /** A no, or "it is so already", holds only on a state that is not old. */
 const isNo = (decision: Decision): boolean => decision.kind === 'refused' || decision.kind === 'unchanged';

@@ -12,7 +12,10 @@ const KEEP_KEYS = 4_096;
 const KEEP_MS = 15_000;
 /** … but never more than this. */
 const KEEP_KEYS_MAX = 65_536;
-const CHUNK = 128;
+/** Remembering copies the young ones, and now and then one chunk: about 1 µs a key, and a look-up asks about ten maps. */
+const YOUNG = 32;
+/** A multiple of YOUNG, so that chunks are filled to the last place. */
+const CHUNK = 512;
 /** How far a client's clock may run ahead of ours before its keys cost anything. */
 export const CLOCK_MARGIN_MS = 2_000;
 /** Keys from further ahead, remembered for each sender until their time has passed. */
@@ -39,12 +42,22 @@ export interface Keys {
   readonly from: Seq;
   /** The highest `at` of a forgotten event; 0 while nothing is forgotten. */
   readonly horizon: Millis;
+  /** The oldest first; all but the last are full. */
   readonly chunks: readonly Chunk[];
+  /** Younger than all in the chunks. */
+  readonly young: Chunk;
   readonly future: ReadonlyMap<UserId, FutureKeys>;
   readonly lookUpAllUntil: Millis;
 }
 
-export const NO_KEYS: Keys = { from: 1 as Seq, horizon: 0, chunks: [], future: new Map(), lookUpAllUntil: 0 };
+export const NO_KEYS: Keys = {
+  from: 1 as Seq,
+  horizon: 0,
+  chunks: [],
+  young: new Map(),
+  future: new Map(),
+  lookUpAllUntil: 0,
+};
 
 const nameOf = (sender: UserId, key: ClientKey): string => `${sender} ${key}`;
 
@@ -64,6 +77,8 @@ export type KeyAnswer =
 
 export function lookUpKey(keys: Keys, sender: UserId, key: ClientKey): KeyAnswer {
   const name = nameOf(sender, key);
+  const young = keys.young.get(name);
+  if (young) return { kind: 'known', event: young };
   for (let i = keys.chunks.length - 1; i >= 0; i--) {
     const event = keys.chunks[i]?.get(name);
     if (event) return { kind: 'known', event };
@@ -74,15 +89,23 @@ export function lookUpKey(keys: Keys, sender: UserId, key: ClientKey): KeyAnswer
   if (keys.from === 1) return { kind: 'new' };
   const time = timeOfKey(key);
   const horizon = keys.horizon + CLOCK_MARGIN_MS;
-  const young = time !== undefined && time > horizon;
-  return young && !future?.lookUpUntil && !keys.lookUpAllUntil ? { kind: 'new' } : { kind: 'look-up' };
+  const isYounger = time !== undefined && time > horizon;
+  return isYounger && !future?.lookUpUntil && !keys.lookUpAllUntil ? { kind: 'new' } : { kind: 'look-up' };
 }
 
 export function rememberKey(keys: Keys, sender: UserId, key: ClientKey, event: RememberedKey): Keys {
+  const young = new Map(keys.young).set(nameOf(sender, key), event);
+  const next = rememberFuture({ ...keys, young }, sender, key, event);
+  return young.size < YOUNG ? next : forget(settled(next), event.at);
+}
+
+/** Moves the young ones into the chunks. */
+function settled(keys: Keys): Keys {
   const last = keys.chunks.at(-1);
-  const chunk = new Map(last && last.size < CHUNK ? last : undefined).set(nameOf(sender, key), event);
-  const chunks = last && last.size < CHUNK ? [...keys.chunks.slice(0, -1), chunk] : [...keys.chunks, chunk];
-  return forget(rememberFuture({ ...keys, chunks }, sender, key, event), event.at);
+  if (!last || last.size >= CHUNK) return { ...keys, chunks: [...keys.chunks, keys.young], young: NO_KEYS.young };
+  const chunk = new Map(last);
+  for (const [name, event] of keys.young) chunk.set(name, event);
+  return { ...keys, chunks: [...keys.chunks.slice(0, -1), chunk], young: NO_KEYS.young };
 }
 
 /** A key that claims a time to come would look young at its retry, after its event is forgotten: it is kept apart. */
@@ -101,7 +124,7 @@ function rememberFuture(keys: Keys, sender: UserId, key: ClientKey, event: Remem
 
 function forget(keys: Keys, now: Millis): Keys {
   let { chunks, horizon, from } = keys;
-  let size = chunks.length * CHUNK - CHUNK + (chunks.at(-1)?.size ?? 0);
+  let size = keysHeld(keys);
   while (size - CHUNK >= KEEP_KEYS) {
     const oldest = [...(chunks[0] as Chunk).values()];
     const youngest = oldest.at(-1) as RememberedKey;
@@ -130,7 +153,8 @@ function passed(keys: Keys): Keys {
 }
 
 /** How many entries are held, for whoever bounds memory. */
-export const keysHeld = (keys: Keys): number => keys.chunks.length * CHUNK;
+export const keysHeld = ({ chunks, young }: Keys): number =>
+  Math.max(0, chunks.length - 1) * CHUNK + (chunks.at(-1)?.size ?? 0) + young.size;
 
 export interface KeysSnapshot {
   readonly from: number;
@@ -147,7 +171,9 @@ export interface KeysSnapshot {
 export const snapshotOfKeys = (keys: Keys): KeysSnapshot => ({
   from: keys.from,
   horizon: keys.horizon,
-  keys: keys.chunks.flatMap((chunk) => [...chunk].map(([name, k]) => [name, k.seq, k.at, k.hash] as const)),
+  keys: [...keys.chunks, keys.young].flatMap((chunk) =>
+    [...chunk].map(([name, k]) => [name, k.seq, k.at, k.hash] as const),
+  ),
   future: [...keys.future].map(
     ([sender, f]) =>
       [sender, f.lookUpUntil, [...f.keys].map(([key, k]) => [key, k.claims, k.seq, k.at, k.hash] as const)] as const,
@@ -156,11 +182,11 @@ export const snapshotOfKeys = (keys: Keys): KeysSnapshot => ({
 });
 
 export function keysOfSnapshot(from: KeysSnapshot): Keys {
+  const mapOf = (some: KeysSnapshot['keys']): Chunk =>
+    new Map(some.map(([name, seq, at, hash]) => [name, { seq: seq as Seq, at, hash }]));
+  const settledKeys = from.keys.length - (from.keys.length % YOUNG);
   const chunks: Chunk[] = [];
-  for (let i = 0; i < from.keys.length; i += CHUNK)
-    chunks.push(
-      new Map(from.keys.slice(i, i + CHUNK).map(([name, seq, at, hash]) => [name, { seq: seq as Seq, at, hash }])),
-    );
+  for (let i = 0; i < settledKeys; i += CHUNK) chunks.push(mapOf(from.keys.slice(i, Math.min(i + CHUNK, settledKeys))));
   const future = from.future.map(([sender, lookUpUntil, keys]): [UserId, FutureKeys] => [
     sender as UserId,
     {
@@ -172,6 +198,7 @@ export function keysOfSnapshot(from: KeysSnapshot): Keys {
     from: from.from as Seq,
     horizon: from.horizon,
     chunks,
+    young: mapOf(from.keys.slice(settledKeys)),
     future: new Map(future),
     lookUpAllUntil: from.lookUpAllUntil,
   };
