@@ -8,6 +8,8 @@ type Branded<T, Name extends string> = T & { readonly [brand]: Name };
 /** A conversation, and so a lane: one token of a NATS subject. */
 export type LaneId = Branded<string, 'LaneId'>;
 export type UserId = Branded<string, 'UserId'>;
+/** A user's own name for one of its devices: unique among that user's, not beyond. */
+export type DeviceId = Branded<string, 'DeviceId'>;
 /** A sender's own name for one command; unique within (lane, sender) for ever. */
 export type ClientKey = Branded<string, 'ClientKey'>;
 /** An event's place in its lane: 1, 2, 3 … without holes. 0 is "before the first". */
@@ -30,6 +32,8 @@ export const isName = (value: unknown): value is string => typeof value === 'str
 
 export const parseLaneId = (value: unknown): LaneId | undefined => (isName(value) ? (value as LaneId) : undefined);
 export const parseUserId = (value: unknown): UserId | undefined => (isName(value) ? (value as UserId) : undefined);
+export const parseDeviceId = (value: unknown): DeviceId | undefined =>
+  isName(value) ? (value as DeviceId) : undefined;
 export const parseClientKey = (value: unknown): ClientKey | undefined =>
   isName(value) ? (value as ClientKey) : undefined;
 

@@ -32,10 +32,19 @@ export const liveSubjects = (partition: number): string => `chat.live.${partitio
 export const allLiveSubjects = 'chat.live.>';
 export const allSnapshotSubjects = 'chat.snapshot.>';
 
+/** What members have received and read, of all lanes of a partition; and the server's copy of it once it is stored. */
+export const receiptSubject = (partition: number): string => `chat.receipt.${partition}`;
+export const liveReceiptSubject = (partition: number): string => `chat.receipt.${partition}.live`;
+/** Messages of a partition that nobody's device has acknowledged in time, to be pushed. */
+export const undeliveredSubject = (partition: number): string => `chat.undelivered.${partition}`;
+export const allUndeliveredSubjects = 'chat.undelivered.*';
+
 /** `chat.lane.<p>.*` → `chat.live.<p>.<lane>`, in the server's mapping syntax. */
 export const republishTarget = (partition: number): string => `chat.live.${partition}.{{wildcard(1)}}`;
 
 export const laneStream = (partition: number): string => `LANES_${partition}`;
+export const receiptStream = (partition: number): string => `RECEIPTS_${partition}`;
+export const UNDELIVERED_STREAM = 'UNDELIVERED';
 export const SNAPSHOT_STREAM = 'LANE_SNAPSHOTS';
 /** Where the installation's fixed facts are kept (the number of partitions). */
 export const INSTALLATION_BUCKET = 'LANES_INSTALLATION';
