@@ -1,0 +1,117 @@
+/** What a push carries, in its published form (schema/PROTOCOL.md): apps in stores parse it for years. Pure. */
+import { createHash } from 'node:crypto';
+import type { LaneId } from '../../schema/ids.ts';
+import type { MessagePush, PushMessage } from './push.ts';
+
+export type Payload = MessagePayload | ReadPayload;
+export interface MessagePayload {
+  readonly v: 1;
+  readonly kind: 'message';
+  readonly conversationId: string;
+  readonly seq: number;
+  readonly messageId: string;
+  readonly senderId: string;
+  readonly senderName?: string;
+  readonly title?: string;
+  readonly text?: string;
+  /** The text is longer than what is here. */
+  readonly cut?: true;
+  readonly unread: number;
+  readonly badge: number;
+}
+export interface ReadPayload {
+  readonly v: 1;
+  readonly kind: 'read';
+  readonly conversationId: string;
+  readonly readSeq: number;
+  readonly badge: number;
+}
+
+/** Of names and titles, where the push does not fit without its text either. UTF-16 code units. */
+const NAME_UNITS = 64;
+
+/** The whole object, whatever its size. */
+export function payloadOf(message: PushMessage): Payload {
+  const { conversationId, badge } = message;
+  if (message.kind === 'read') return { v: 1, kind: 'read', conversationId, readSeq: message.readSeq, badge };
+  return messagePayload(message, message.text);
+}
+
+/**
+ * The object with as much of the text as keeps `bytesOf` at or below `limit`: `bytesOf` says how many bytes the provider
+ * counts for it. Cut between characters as people see them, with `cut: true`. Undefined: not even without any text.
+ */
+export function fittedPayload(
+  message: PushMessage,
+  limit: number,
+  bytesOf: (payload: Payload) => number,
+): Payload | undefined {
+  const whole = payloadOf(message);
+  if (bytesOf(whole) <= limit) return whole;
+  if (message.kind === 'read' || message.privacy) return undefined;
+  return shortened(message, limit, bytesOf) ?? shortened(withShortNames(message), limit, bytesOf);
+}
+
+function shortened(message: MessagePush, limit: number, bytesOf: (payload: Payload) => number): Payload | undefined {
+  const { text } = message;
+  const fits = (units: number): boolean => bytesOf(messagePayload(message, text.slice(0, units), true)) <= limit;
+  if (!fits(0)) return undefined;
+  // A code unit is a byte or more, so no more than `limit` of them fit. A half of a pair costs more than the pair's part
+  // does, which can only make the cut a character shorter.
+  let [least, most] = [0, Math.min(text.length, limit)];
+  while (least < most) {
+    const middle = Math.ceil((least + most) / 2);
+    if (fits(middle)) least = middle;
+    else most = middle - 1;
+  }
+  return messagePayload(message, cutAt(text, least), true);
+}
+
+function withShortNames(message: MessagePush): MessagePush {
+  const { senderName, title } = message;
+  return {
+    ...message,
+    ...(senderName === undefined ? {} : { senderName: cutAt(senderName, NAME_UNITS) }),
+    ...(title === undefined ? {} : { title: cutAt(title, NAME_UNITS) }),
+  };
+}
+
+const CHARACTERS = new Intl.Segmenter('und', { granularity: 'grapheme' });
+/** Longer clusters are cut inside: a text of one endless cluster is still a text. */
+const CLUSTER_UNITS = 64;
+
+/** The longest beginning of at most so many code units that ends between two characters. */
+export function cutAt(text: string, units: number): string {
+  if (units >= text.length) return text;
+  const from = Math.max(0, units - CLUSTER_UNITS);
+  // A window is enough to see where the last character begins; it may begin inside a character itself.
+  const start = isLowSurrogate(text, from) ? from + 1 : from;
+  const last = CHARACTERS.segment(text.slice(start, units + CLUSTER_UNITS)).containing(units - start);
+  const end = last === undefined || last.index === 0 ? units : start + last.index;
+  return text.slice(0, isLowSurrogate(text, end) ? end - 1 : end);
+}
+
+const isLowSurrogate = (text: string, at: number): boolean => (text.charCodeAt(at) & 0xfc00) === 0xdc00;
+
+function messagePayload(message: MessagePush, text: string, cut = false): MessagePayload {
+  const { conversationId, seq, messageId, senderId, senderName, title, unread, badge } = message;
+  const said = message.privacy
+    ? {}
+    : {
+        ...(senderName === undefined ? {} : { senderName }),
+        ...(title === undefined ? {} : { title }),
+        text,
+        ...(cut ? ({ cut: true } as const) : {}),
+      };
+  return { v: 1, kind: 'message', conversationId, seq, messageId, senderId, ...said, unread, badge };
+}
+
+/** What is shown where the words may not be. */
+export const NEW_MESSAGE = 'New message';
+
+/** Bytes of UTF-8 of a value as JSON. */
+export const jsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
+
+/** A name for (purpose, conversation) of `length` ≤ 43 characters of base64url, where the conversation's own id may not be used. */
+export const conversationHash = (purpose: string, conversation: LaneId, length: number): string =>
+  createHash('sha256').update(`${purpose}\n${conversation}`).digest('base64url').slice(0, length);

@@ -1,0 +1,142 @@
+/** Opens the push providers that the settings turn on. A setting that cannot be used stops the start, by its name. */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { rootCertificates } from 'node:tls';
+import type { Registry } from 'prom-client';
+import { z } from 'zod';
+import { type Config, ConfigError } from '../config.ts';
+import type { Logger } from '../logger.ts';
+import type { ServiceAccount } from './access-tokens.ts';
+import { APNS_UNDER_WAY, ApnsAdapter } from './apns.ts';
+import { FcmAdapter } from './fcm.ts';
+import { GcmAdapter } from './gcm.ts';
+import { type Adapter, Guard, type Limits } from './guard.ts';
+import type { ProviderName, PushAddress, PushProvider } from './push.ts';
+import { pushMetrics } from './push-metrics.ts';
+import { parseVapidKey, type VapidKey } from './vapid.ts';
+import { WebPushAdapter } from './web-push.ts';
+
+export interface Providers {
+  /** Those that are on. */
+  readonly on: ReadonlyMap<ProviderName, PushProvider>;
+  stop(): Promise<void>;
+}
+
+const WAITING = 2_000;
+/** One host each, or two with Apple's sandbox, which our settings name. */
+const ours = (underWay: number): Limits => ({ underWay, waiting: WAITING, hosts: 4, toUnproven: underWay });
+const LIMITS: Readonly<Record<ProviderName, Limits>> = {
+  APNS: ours(APNS_UNDER_WAY),
+  FCM: ours(256),
+  GCM: ours(32),
+  WEB_PUSH: { underWay: 128, waiting: 1_000, hosts: 1_024, toUnproven: 64 },
+};
+
+/** Throws `ConfigError`. */
+export function openProviders(push: Config['push'], { log, registry }: { log: Logger; registry: Registry }): Providers {
+  const adapters = adaptersOf(push, log);
+  const guards = new Map<ProviderName, Guard<PushAddress>>();
+  const observe = pushMetrics(registry, () => new Map([...guards].map(([name, { load }]) => [name, load])));
+  for (const adapter of adapters)
+    guards.set(adapter.provider, new Guard(adapter, { limits: LIMITS[adapter.provider], log, observe }));
+  return {
+    on: guards,
+    stop: async () => {
+      await Promise.all([...guards.values()].map((guard) => guard.stop()));
+    },
+  };
+}
+
+function adaptersOf({ apns, fcm, gcm, vapid, caFile }: Config['push'], log: Logger): Adapter[] {
+  const ca = caFile === null ? undefined : [...rootCertificates, readAuthority(caFile)];
+  const adapters: Adapter[] = [];
+  if (apns !== null)
+    adapters.push(
+      new ApnsAdapter({
+        ...apns,
+        url: secureUrl('LANES_APNS_URL', apns.url),
+        signingKey: readApnsKey(apns.keyFile),
+        ca,
+      }),
+    );
+  if (fcm !== null)
+    adapters.push(
+      new FcmAdapter({ url: secureUrl('LANES_FCM_URL', fcm.url), account: readAccount(fcm.serviceAccountFile), ca }),
+    );
+  if (gcm !== null) adapters.push(new GcmAdapter({ url: secureUrl('LANES_GCM_URL', gcm.url), key: gcm.key, ca }));
+  if (vapid !== null) {
+    const key = readVapid(vapid.keyFile);
+    // What the app's page subscribes with; public.
+    log.info({ applicationServerKey: key.publicKey }, 'Web Push is on');
+    adapters.push(new WebPushAdapter({ key, subject: contactOf(vapid.subject), ca }));
+  }
+  return adapters;
+}
+
+function secureUrl<T extends string | null>(name: string, url: T): T {
+  if (url !== null && new URL(url).protocol !== 'https:')
+    throw new ConfigError(`bad value of ${name}: an https URL, since credentials go there`);
+  return url;
+}
+
+function contactOf(subject: string): string {
+  if (!/^(mailto:[^@\s]+@[^@\s]+|https:\/\/\S+)$/.test(subject))
+    throw new ConfigError('bad value of LANES_VAPID_SUBJECT: mailto:somebody@example.org, or an https URL');
+  return subject;
+}
+
+/** What the file holds, made into something of use; where either fails, the setting is named, and nothing of the content. */
+function read<T>(name: string, file: string, wanted: string, make: (text: string) => T): T {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`${name}: ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`);
+  }
+  try {
+    return make(text);
+  } catch {
+    throw new ConfigError(`${name}: ${file} is not ${wanted}`);
+  }
+}
+
+const readAuthority = (file: string): string =>
+  read('LANES_PUSH_CA_FILE', file, 'a certificate in PEM', (text) => {
+    new X509Certificate(text);
+    return text;
+  });
+
+const readApnsKey = (file: string): string =>
+  read('LANES_APNS_KEY_FILE', file, 'a private key on P-256 in PEM (.p8)', (text) => {
+    if (createPrivateKey(text).asymmetricKeyDetails?.namedCurve !== 'prime256v1')
+      throw new Error('another kind of key');
+    return text;
+  });
+
+const readVapid = (file: string): VapidKey =>
+  read('LANES_VAPID_KEY_FILE', file, 'a private key on P-256, in PEM or JSON', parseVapidKey);
+
+const ACCOUNT = z.object({
+  type: z.literal('service_account'),
+  project_id: z.string().min(1),
+  client_email: z.string().min(1),
+  private_key: z.string().transform((pem): KeyObject => {
+    const key = createPrivateKey(pem);
+    if (key.asymmetricKeyType !== 'rsa') throw new Error('another kind of key');
+    return key;
+  }),
+  private_key_id: z.string().min(1).optional(),
+  token_uri: z.url({ protocol: /^https$/ }),
+});
+
+const readAccount = (file: string): ServiceAccount =>
+  read('LANES_FCM_SERVICE_ACCOUNT_FILE', file, "a Google service account's JSON", (text) => {
+    const account = ACCOUNT.parse(JSON.parse(text));
+    return {
+      projectId: account.project_id,
+      clientEmail: account.client_email,
+      privateKey: account.private_key,
+      privateKeyId: account.private_key_id,
+      tokenUri: account.token_uri,
+    };
+  });

@@ -1,0 +1,160 @@
+/**
+ * Web Push (RFC 8030): browsers, and UnifiedPush. An endpoint is whatever a user wrote, so: https only, addresses of the
+ * public internet only, no redirects, and each push service has a gate and connections of its own.
+ */
+import { Resolver } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { MAX_TTL_SECONDS } from './fcm.ts';
+import type { Adapter, Attempt } from './guard.ts';
+import { conversationHash, fittedPayload, jsonBytes } from './payload.ts';
+import { isPublicAddress } from './public-address.ts';
+import type { PushMessage, WebPushAddress } from './push.ts';
+import { Vapid, type VapidKey } from './vapid.ts';
+import { encrypt, PLAIN_BYTES, parseSubscriptionKeys, type SubscriptionKeys } from './web-push-crypto.ts';
+import { type Answer, retryAfterOf, type Silence, Wire } from './wire.ts';
+
+export interface WebPushOptions {
+  readonly key: VapidKey;
+  /** `mailto:` or https: whom a push service may turn to. */
+  readonly subject: string;
+  readonly ca?: readonly string[] | undefined;
+  readonly clock?: () => number;
+  /** Which addresses may be connected to. Only tests give it, to reach push services on their own machine. */
+  readonly allows?: (address: string) => boolean;
+  /** The addresses of a name. Only tests give it. */
+  readonly resolve?: (hostname: string) => Promise<readonly string[]>;
+}
+
+const SMALLER_BYTES = 1500;
+/** Push services with connections kept; the one used last stands last. */
+const WIRES = 128;
+const STREAMS = 100;
+const CONNECTIONS = 16;
+const ENDPOINT_CHARS = 4096;
+/** So long a push service wants to be left alone where it does not say how long. */
+const PAUSE_MS = 60_000;
+
+export class WebPushAdapter implements Adapter<WebPushAddress> {
+  readonly provider = 'WEB_PUSH';
+  readonly #options: WebPushOptions;
+  readonly #vapid: Vapid;
+  readonly #clock: () => number;
+  readonly #wires = new Map<string, Wire>();
+  readonly #leaving = new Set<Promise<void>>();
+
+  constructor(options: WebPushOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? Date.now;
+    this.#vapid = new Vapid(options.key, options.subject, this.#clock);
+  }
+
+  hostOf({ endpoint }: WebPushAddress): string | undefined {
+    return endpointOf(endpoint)?.origin;
+  }
+
+  async attempt(address: WebPushAddress, message: PushMessage, signal: AbortSignal): Promise<Attempt> {
+    const endpoint = endpointOf(address.endpoint);
+    const keys = parseSubscriptionKeys(address.p256dh, address.auth);
+    if (endpoint === undefined || keys === undefined) return { kind: 'dead-token', code: 'BAD_ADDRESS' };
+    const first = await this.#send(endpoint, keys, message, PLAIN_BYTES, signal);
+    return first.tooLarge ? (await this.#send(endpoint, keys, message, SMALLER_BYTES, signal)).attempt : first.attempt;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...[...this.#wires.values()].map((wire) => wire.stop()), ...this.#leaving]);
+  }
+
+  async #send(
+    endpoint: URL,
+    keys: SubscriptionKeys,
+    message: PushMessage,
+    bytes: number,
+    signal: AbortSignal,
+  ): Promise<Sent> {
+    const payload = fittedPayload(message, bytes, jsonBytes);
+    if (payload === undefined) return { attempt: { kind: 'refused', code: '413' } };
+    let body: Buffer;
+    try {
+      body = encrypt(Buffer.from(JSON.stringify(payload)), keys);
+    } catch {
+      return { attempt: { kind: 'dead-token', code: 'BAD_ADDRESS' } };
+    }
+    const headers = { ...this.#headersOf(message), authorization: await this.#vapid.headerOf(endpoint.origin) };
+    const post = { path: `${endpoint.pathname}${endpoint.search}`, headers, body };
+    const answer = await this.#wireOf(endpoint.origin).post(post, signal);
+    return { attempt: this.#attemptOf(answer), tooLarge: answer.kind === 'answer' && answer.status === 413 };
+  }
+
+  #headersOf({ kind, conversationId, expiresAt }: PushMessage): Record<string, string> {
+    const seconds = Math.floor((expiresAt - this.#clock()) / 1000);
+    return {
+      ttl: String(Math.min(MAX_TTL_SECONDS, Math.max(1, seconds))),
+      urgency: kind === 'message' ? 'high' : 'normal',
+      // At most 32 characters of base64url, and not for the push service to know the conversation by.
+      topic: conversationHash(kind, conversationId, 32),
+      'content-type': 'application/octet-stream',
+      'content-encoding': 'aes128gcm',
+    };
+  }
+
+  #attemptOf(answer: Answer | Silence): Attempt {
+    if (answer.kind === 'silence') {
+      // Whoever wrote it, nobody of ours goes there. It may be a name that is resolved wrongly today: the address stays.
+      if (answer.code === 'FORBIDDEN_ADDRESS') return { kind: 'refused', code: answer.code };
+      return { kind: 'retry', code: answer.code, of: 'host' };
+    }
+    const { status, headers } = answer;
+    const code = String(status);
+    const afterMs = retryAfterOf(headers['retry-after'], this.#clock());
+    if (status >= 200 && status < 300) return { kind: 'sent' };
+    if (status === 404 || status === 410) return { kind: 'dead-token', code };
+    if (status === 429) return { kind: 'retry', code, of: 'address', afterMs: afterMs ?? PAUSE_MS };
+    if (status >= 500) return { kind: 'retry', code, of: 'host', afterMs };
+    // 401 and 403 as well: the subscription was made for another key, which is its own fault, and anybody can send us one.
+    return { kind: 'refused', code };
+  }
+
+  #wireOf(origin: string): Wire {
+    let wire = this.#wires.get(origin);
+    if (wire === undefined) {
+      const [oldest] = this.#wires;
+      if (oldest !== undefined && this.#wires.size >= WIRES) this.#leave(...oldest);
+      const { ca, allows = isPublicAddress, resolve = addressesOf } = this.#options;
+      const protocols = ['h2', 'http/1.1'] as const;
+      wire = new Wire({ origin, ca, protocols, streams: STREAMS, connections: CONNECTIONS, allows, resolve });
+    } else this.#wires.delete(origin);
+    this.#wires.set(origin, wire);
+    return wire;
+  }
+
+  /** What is under way on it may end. */
+  #leave(origin: string, wire: Wire): void {
+    this.#wires.delete(origin);
+    const left = wire.stop().finally(() => this.#leaving.delete(left));
+    this.#leaving.add(left);
+  }
+}
+
+interface Sent {
+  readonly attempt: Attempt;
+  readonly tooLarge?: boolean;
+}
+
+function endpointOf(endpoint: string): URL | undefined {
+  if (endpoint.length > ENDPOINT_CHARS || !URL.canParse(endpoint)) return undefined;
+  const url = new URL(endpoint);
+  return url.protocol === 'https:' && url.username === '' && url.password === '' ? url : undefined;
+}
+
+/**
+ * Asked over the network and not of the system: `getaddrinfo` holds one of the process's four threads for names that do not
+ * answer, and its answers may come from files of this machine.
+ */
+async function addressesOf(hostname: string): Promise<readonly string[]> {
+  if (isIP(hostname) !== 0) return [hostname];
+  const resolver = new Resolver({ timeout: 1_500, tries: 2 });
+  const [v4, v6] = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
+  const found = [v4, v6].flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+  if (found.length === 0) throw v4.status === 'rejected' ? v4.reason : new Error('no address');
+  return found;
+}
