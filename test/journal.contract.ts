@@ -6,7 +6,7 @@ import type { ClientKey, LaneId, UserId } from '../schema/ids.ts';
 import { type Revision, revisionOf, seqOf } from '../schema/ids.ts';
 import { partitionOf } from '../schema/subjects.ts';
 import type { AppendOutcome, Journal, StoredRecord, StoredSnapshot } from '../services/journal/journal.ts';
-import type { LaneSnapshot } from '../services/lane/snapshot.ts';
+import { type LaneSnapshot, SNAPSHOT_VERSION } from '../services/lane/snapshot.ts';
 
 /** A store, and two processes that use it. */
 export interface Rig {
@@ -99,7 +99,7 @@ const seqsOf = (records: readonly StoredRecord[]): (number | undefined)[] =>
   records.map(({ record }) => record?.events[0]?.seq);
 
 const stateOf = (lane: LaneId, seq: number, members: number): LaneSnapshot => ({
-  v: 1,
+  v: SNAPSHOT_VERSION,
   id: lane,
   seq,
   lastAt: 1_700_000_000_000,
@@ -108,6 +108,8 @@ const stateOf = (lane: LaneId, seq: number, members: number): LaneSnapshot => ({
   members: Array.from({ length: members }, (_, i) => [randomUUID() + i, 'MEMBER', 1_700_000_000_000, 1, 1] as const),
   former: [],
   keys: { from: 1, horizon: 0, keys: [], future: [], lookUpAllUntil: 0 },
+  sent: [],
+  asides: { from: 1, seqs: [1] },
 });
 
 export function journalContract(name: string, open: () => Promise<Rig>): void {

@@ -1,15 +1,14 @@
 /**
- * A partition's records in order, without holes, for ever. The live copies are taken as they come while each is the next one;
+ * A stream's records in order, without holes, for ever. The live copies are taken as they come while each is the next one;
  * whatever is missing between is read from the stream. The server keeps no state for it: there is no consumer to lose, to
  * find again or to clean up, and the position is the caller's.
  */
 import type { Msg } from 'nats';
-import { liveSubjects } from '../../schema/subjects.ts';
+import type { Revision } from '../../schema/ids.ts';
 import type { Logger } from '../logger.ts';
-import { JournalUnavailable, type Stoppable, type StoredRecord } from './journal.ts';
+import { JournalUnavailable, type Stoppable } from './journal.ts';
 import type { Link } from './link.ts';
-import { type Answer, answerOf, numberOf, storedRecordOf } from './message.ts';
-import type { Reads } from './read.ts';
+import { type Answer, answerOf, numberOf } from './message.ts';
 
 /** A live copy may be lost: this often the stream itself is asked. */
 const POLL_MS = 1_000;
@@ -26,20 +25,34 @@ export interface ConsumeOptions {
   readonly signal: AbortSignal;
 }
 
-export async function* consume(
-  { link, reads, log }: { readonly link: Link; readonly reads: Reads; readonly log: Logger },
-  partition: number,
+/** A stream that one partition is kept in, as far as reading it in order goes. */
+export interface Source<T> {
+  readonly partition: number;
+  /** Where the server republishes what it has stored. */
+  readonly liveSubjects: string;
+  recordOf(answer: Answer): T;
+  /** The records from stream sequence `from` on; from whichever replica. Throws JournalUnavailable. */
+  read(from: number, limit: number): Promise<{ readonly records: readonly T[]; readonly complete: boolean }>;
+  /** The first stored sequence ≥ `from` as the leader has it; undefined: there is none. Throws JournalUnavailable. */
+  firstFrom(from: number): Promise<number | undefined>;
+}
+interface Placed {
+  readonly revision: Revision;
+}
+
+export async function* consume<T extends Placed>(
+  { link, source, log }: { readonly link: Link; readonly source: Source<T>; readonly log: Logger },
   from: number,
   { maxBatch, signal }: ConsumeOptions,
-): AsyncGenerator<readonly StoredRecord[], void, void> {
-  const tail = new LiveTail(link, partition, maxBatch);
+): AsyncGenerator<readonly T[], void, void> {
+  const tail = new LiveTail(link, source, maxBatch);
   const onAbort = (): void => tail.wake();
   signal.addEventListener('abort', onAbort);
-  const stream = new PartitionReader(reads, partition, maxBatch, log);
+  const stream = new StreamReader(source, maxBatch, log);
   let next = Math.max(1, from);
   try {
     while (!signal.aborted) {
-      let batch: readonly StoredRecord[] = tail.take(next);
+      let batch: readonly T[] = tail.take(next);
       if (batch.length === 0 && (tail.isPast(next) || tail.mayHaveMissed())) {
         batch = await stream.read(next, signal);
         if (stream.isBehind) tail.ring();
@@ -60,7 +73,8 @@ export async function* consume(
 }
 
 /** The newest live copies, a run without holes; dropped as a whole when it breaks or grows too long. */
-class LiveTail {
+class LiveTail<T> {
+  readonly #source: Source<T>;
   readonly #maxBatch: number;
   readonly #stops: readonly Stoppable[];
   #run: Answer[] = [];
@@ -71,21 +85,22 @@ class LiveTail {
   #askedAt = 0;
   #wake: (() => void) | undefined;
 
-  constructor(link: Link, partition: number, maxBatch: number) {
+  constructor(link: Link, source: Source<T>, maxBatch: number) {
+    this.#source = source;
     this.#maxBatch = maxBatch;
     this.#stops = [
-      link.subscribe(liveSubjects(partition), (message) => this.#came(message)),
+      link.subscribe(source.liveSubjects, (message) => this.#came(message)),
       link.onChange(() => this.ring()),
     ];
   }
 
   /** Up to `maxBatch` records from `next` on; none where the run does not hold `next`. */
-  take(next: number): StoredRecord[] {
+  take(next: number): T[] {
     const passed = next - this.#first;
     if (passed < 0 || this.#run.length === 0) return [];
     const taken = this.#run.slice(passed, passed + this.#maxBatch);
     this.#drop(passed + taken.length);
-    return taken.map(storedRecordOf);
+    return taken.map((answer) => this.#source.recordOf(answer));
   }
 
   /** There are records from `next` on that the run does not hold. */
@@ -155,34 +170,33 @@ class LiveTail {
 }
 
 /** Reads the stream itself, one batch ahead of its caller; never throws, tries again instead. */
-class PartitionReader {
-  readonly #reads: Reads;
-  readonly #partition: number;
+class StreamReader<T extends Placed> {
+  readonly #source: Source<T>;
   readonly #maxBatch: number;
   readonly #log: Logger;
-  #ahead: { readonly from: number; readonly result: Promise<readonly StoredRecord[] | JournalUnavailable> } | undefined;
+  #ahead: { readonly from: number; readonly result: Promise<readonly T[] | JournalUnavailable> } | undefined;
   /** The last answer said that there is more. */
   isBehind = false;
 
-  constructor(reads: Reads, partition: number, maxBatch: number, log: Logger) {
-    this.#reads = reads;
-    this.#partition = partition;
+  constructor(source: Source<T>, maxBatch: number, log: Logger) {
+    this.#source = source;
     this.#maxBatch = maxBatch;
     this.#log = log;
   }
 
   /** The next records, without a hole; none: the end, as a replica knew it. Outages are waited out. */
-  async read(next: number, signal: AbortSignal): Promise<readonly StoredRecord[]> {
+  async read(next: number, signal: AbortSignal): Promise<readonly T[]> {
     for (let failures = 0; !signal.aborted; failures++) {
       const ahead = this.#ahead?.from === next ? this.#ahead : undefined;
       this.#ahead = undefined;
       const result = await (ahead?.result ?? this.#ask(next));
       if (!(result instanceof JournalUnavailable)) {
-        if (failures > 0) this.#log.info({ partition: this.#partition, from: next }, 'the partition is read again');
+        if (failures > 0)
+          this.#log.info({ partition: this.#source.partition, from: next }, 'the partition is read again');
         return this.#whole(next, result, signal);
       }
       if (failures === 0)
-        this.#log.warn({ partition: this.#partition, reason: result.message }, 'a partition cannot be read');
+        this.#log.warn({ partition: this.#source.partition, reason: result.message }, 'a partition cannot be read');
       await pause(Math.min(RETRY_MS * 2 ** failures, RETRY_MAX_MS), signal);
     }
     return [];
@@ -196,9 +210,9 @@ class PartitionReader {
     this.#ahead = { from: next, result };
   }
 
-  async #ask(next: number): Promise<readonly StoredRecord[] | JournalUnavailable> {
+  async #ask(next: number): Promise<readonly T[] | JournalUnavailable> {
     try {
-      const { records, complete } = await this.#reads.partition(this.#partition, next, this.#maxBatch);
+      const { records, complete } = await this.#source.read(next, this.#maxBatch);
       this.isBehind = !complete;
       return records;
     } catch (error) {
@@ -208,18 +222,18 @@ class PartitionReader {
   }
 
   /** Up to the first hole. A hole at the very beginning is believed only if the leader has it, too, and then said aloud. */
-  async #whole(next: number, records: readonly StoredRecord[], signal: AbortSignal): Promise<readonly StoredRecord[]> {
+  async #whole(next: number, records: readonly T[], signal: AbortSignal): Promise<readonly T[]> {
     const first = records[0];
     if (!first) return records;
     if (first.revision !== next) {
-      const there = await this.#reads.firstFrom(this.#partition, next).catch(() => undefined);
+      const there = await this.#source.firstFrom(next).catch(() => undefined);
       if (there !== first.revision) {
         await pause(LAGGING_MS, signal);
         this.isBehind = true;
         return [];
       }
       this.#log.error(
-        { partition: this.#partition, from: next, to: there - 1 },
+        { partition: this.#source.partition, from: next, to: there - 1 },
         'records were removed from a partition',
       );
     }

@@ -1,11 +1,11 @@
 /** The lanes in NATS JetStream: two connections, and the port's verbs over them. */
 import type { LaneRecord } from '../../schema/events.ts';
 import type { LaneId, Revision } from '../../schema/ids.ts';
-import { liveSubject, partitionOf } from '../../schema/subjects.ts';
+import { liveSubject, liveSubjects, partitionOf } from '../../schema/subjects.ts';
 import type { Logger } from '../logger.ts';
 import { Appends } from './append.ts';
 import { ApiRefusal, Questions } from './ask.ts';
-import { type ConsumeOptions, consume } from './consume.ts';
+import { type ConsumeOptions, consume, type Source } from './consume.ts';
 import { describeTopology, ensureTopology } from './installation.ts';
 import {
   type AppendOutcome,
@@ -140,8 +140,15 @@ class JetStream implements JetStreamJournal {
   }
 
   consume(partition: number, from: Revision, { maxBatch, signal }: ConsumeOptions) {
-    const parts = { link: this.#reading, reads: this.#reads, log: this.#log };
-    return consume(parts, partition, from, { maxBatch, signal: AbortSignal.any([signal, this.#closing.signal]) });
+    const source: Source<StoredRecord> = {
+      partition,
+      liveSubjects: liveSubjects(partition),
+      recordOf: storedRecordOf,
+      read: (next, limit) => this.#reads.partition(partition, next, limit),
+      firstFrom: (next) => this.#reads.firstFrom(partition, next),
+    };
+    const parts = { link: this.#reading, source, log: this.#log };
+    return consume(parts, from, { maxBatch, signal: AbortSignal.any([signal, this.#closing.signal]) });
   }
 
   lanes(partition: number) {

@@ -1,11 +1,16 @@
-/** The streams of the lanes, as data: what they should be, and how what is there differs from it. */
+/** The streams of an installation, as data: what they should be, and how what is there differs from it. */
 import {
   allSnapshotSubjects,
+  allUndeliveredSubjects,
   INSTALLATION_BUCKET,
   laneStream,
   laneSubjects,
+  liveReceiptSubject,
+  receiptStream,
+  receiptSubject,
   republishTarget,
   SNAPSHOT_STREAM,
+  UNDELIVERED_STREAM,
 } from '../../schema/subjects.ts';
 
 /** Below it: unsafe expected revisions on replicas (< 2.11), no batched direct get, known security faults. */
@@ -17,7 +22,7 @@ export interface StreamConfig {
   readonly subjects: readonly string[];
   readonly description: string;
   readonly storage: 'file';
-  readonly retention: 'limits';
+  readonly retention: 'limits' | 'workqueue';
   readonly discard: 'new' | 'old';
   readonly num_replicas: number;
   readonly max_bytes: number;
@@ -40,9 +45,15 @@ export interface TopologyOptions {
 
 /** A tenth of the store; snapshots are a cache, and the oldest go when it is full. */
 const SNAPSHOT_SHARE = 0.1;
+/** Of all partitions together. The projector purges what it has passed and is old; a full one refuses marks, and loses none. */
+const RECEIPT_SHARE = 0.08;
+/** What waits to be pushed; a full one makes the notifier wait, and what waits for it is in the lanes. */
+const UNDELIVERED_SHARE = 0.02;
 /** The creation of a conversation with 10,000 members of the longest ids is 670 kB. */
 const RECORD_BYTES_MAX = 1024 * 1024;
 const SNAPSHOT_BYTES_MAX = 1024 * 1024;
+const RECEIPT_BYTES_MAX = 512 * 1024;
+const UNDELIVERED_BYTES_MAX = 256 * 1024;
 const INSTALLATION_BYTES = 1024 * 1024;
 export const INSTALLATION_STREAM = `KV_${INSTALLATION_BUCKET}`;
 /** The subject of the number of partitions, as `nats kv get LANES_INSTALLATION partitions` asks for it. */
@@ -62,7 +73,10 @@ const COMMON = {
  */
 export function streamsOf({ partitions, replicas, maxBytes }: TopologyOptions & { replicas: number }): StreamConfig[] {
   const snapshots = Math.floor(maxBytes * SNAPSHOT_SHARE);
-  const lanes = Math.floor((maxBytes - snapshots - INSTALLATION_BYTES) / partitions);
+  const receipts = Math.floor((maxBytes * RECEIPT_SHARE) / partitions);
+  const undelivered = Math.floor(maxBytes * UNDELIVERED_SHARE);
+  const rest = maxBytes - snapshots - receipts * partitions - undelivered - INSTALLATION_BYTES;
+  const lanes = Math.floor(rest / partitions);
   return [
     {
       ...COMMON,
@@ -102,8 +116,36 @@ export function streamsOf({ partitions, replicas, maxBytes }: TopologyOptions & 
         republish: { src: laneSubjects(p), dest: republishTarget(p) },
       }),
     ),
+    ...receiptStreamsOf(partitions, replicas, receipts),
+    {
+      ...COMMON,
+      name: UNDELIVERED_STREAM,
+      subjects: [allUndeliveredSubjects],
+      description: 'Lanes: messages that are to be pushed',
+      retention: 'workqueue',
+      discard: 'new',
+      num_replicas: replicas,
+      max_bytes: undelivered,
+      max_msg_size: UNDELIVERED_BYTES_MAX,
+      max_msgs_per_subject: -1,
+    },
   ];
 }
+
+/** No limit of age, and new ones are refused by a full one: only the projector takes away, and only what MongoDB holds. */
+const receiptStreamsOf = (partitions: number, replicas: number, maxBytes: number): StreamConfig[] =>
+  Array.from({ length: partitions }, (_, p) => ({
+    ...COMMON,
+    name: receiptStream(p),
+    subjects: [receiptSubject(p)],
+    description: `Lanes: what was received and read in the conversations of partition ${p}`,
+    discard: 'new',
+    num_replicas: replicas,
+    max_bytes: maxBytes,
+    max_msg_size: RECEIPT_BYTES_MAX,
+    max_msgs_per_subject: -1,
+    republish: { src: receiptSubject(p), dest: liveReceiptSubject(p) },
+  }));
 
 /** A stream as the server describes it. */
 export interface StreamThere {

@@ -4,7 +4,9 @@
  */
 import type { ConversationKind, LaneEvent, MemberRole } from '../../schema/events.ts';
 import type { LaneId, Millis, Seq, UserId } from '../../schema/ids.ts';
+import { type Asides, NO_ASIDES, noteAside } from './asides.ts';
 import { type Keys, keysHeld, NO_KEYS, rememberKey } from './keys.ts';
+import { NOBODY_SENT, noteSent, type Sent, withoutSender } from './sent.ts';
 
 export interface Member {
   readonly role: MemberRole;
@@ -36,6 +38,10 @@ export interface Lane {
   readonly owners: number;
   readonly former: ReadonlyMap<UserId, Former>;
   readonly keys: Keys;
+  /** Each sender's last message: who wrote has read so far. Of members and former ones. */
+  readonly sent: Sent;
+  /** Where the events are that are no messages: what unread counts leave out. */
+  readonly asides: Asides;
 }
 
 export const emptyLane = (id: LaneId): Lane => ({
@@ -49,13 +55,19 @@ export const emptyLane = (id: LaneId): Lane => ({
   owners: 0,
   former: new Map(),
   keys: NO_KEYS,
+  sent: NOBODY_SENT,
+  asides: NO_ASIDES,
 });
 
 /** The next event of the lane. An event out of its place is a broken promise of the store: it throws. */
 export function evolve(lane: Lane, event: LaneEvent): Lane {
   if (event.seq !== lane.seq + 1) throw new Error(`lane ${lane.id}: event ${event.seq} does not follow ${lane.seq}`);
   const keys = rememberKey(lane.keys, event.by, event.key, { seq: event.seq, at: event.at, hash: event.hash });
-  return changed({ ...lane, seq: event.seq, lastAt: event.at, keys }, event);
+  const { sent, asides } =
+    event.type === 'MessageSent'
+      ? { sent: noteSent(lane.sent, event.by, event.seq), asides: lane.asides }
+      : { sent: lane.sent, asides: noteAside(lane.asides, event.seq) };
+  return changed({ ...lane, seq: event.seq, lastAt: event.at, keys, sent, asides }, event);
 }
 
 function changed(lane: Lane, event: LaneEvent): Lane {
@@ -106,9 +118,11 @@ function removed(lane: Lane, user: UserId, seq: Seq, newOwner: UserId | undefine
   if (newOwner !== undefined && heir) members.set(newOwner, { ...heir, role: 'OWNER' });
   const former = new Map(lane.former).set(user, { firstSeq: gone.firstSeq, leftSeq: seq });
   const [longestGone] = former.keys();
-  if (former.size > FORMER_MAX && longestGone !== undefined) former.delete(longestGone);
+  const forgotten = former.size > FORMER_MAX ? longestGone : undefined;
+  if (forgotten !== undefined) former.delete(forgotten);
+  const sent = forgotten === undefined ? lane.sent : withoutSender(lane.sent, forgotten);
   const owners = lane.owners - (gone.role === 'OWNER' ? 1 : 0) + (heir && heir.role !== 'OWNER' ? 1 : 0);
-  return { ...lane, members, former, owners };
+  return { ...lane, members, former, owners, sent };
 }
 
 /** What one reader may see of a lane: the events from `from` to `to`, both included. */
@@ -137,4 +151,10 @@ export const visible = (lane: Lane, user: UserId, admin: boolean, seq: number): 
 };
 
 /** How much memory a lane's state takes, in entries of about 150 bytes. */
-export const weightOf = (lane: Lane): number => 8 + lane.members.size + lane.former.size + keysHeld(lane.keys);
+export const weightOf = (lane: Lane): number =>
+  8 +
+  lane.members.size +
+  lane.former.size +
+  keysHeld(lane.keys) +
+  (lane.sent.size >> 2) +
+  (lane.asides.seqs.length >> 4);

@@ -4,11 +4,13 @@
  */
 import type { ConversationKind, MemberRole } from '../../schema/events.ts';
 import type { LaneId, Seq, UserId } from '../../schema/ids.ts';
+import type { Asides } from './asides.ts';
 import { type KeysSnapshot, keysOfSnapshot, snapshotOfKeys } from './keys.ts';
 import type { Former, Lane, Member } from './lane.ts';
+import { sendersOf, sentOf } from './sent.ts';
 
 /** Raised whenever the state's meaning changes. */
-export const SNAPSHOT_VERSION = 1;
+export const SNAPSHOT_VERSION = 2;
 
 export interface LaneSnapshot {
   readonly v: typeof SNAPSHOT_VERSION;
@@ -27,6 +29,8 @@ export interface LaneSnapshot {
   ])[];
   readonly former: readonly (readonly [user: string, firstSeq: number, leftSeq: number])[];
   readonly keys: KeysSnapshot;
+  readonly sent: readonly (readonly [user: string, seq: number])[];
+  readonly asides: { readonly from: number; readonly seqs: readonly number[] };
 }
 
 export const snapshotOf = (lane: Lane): LaneSnapshot => ({
@@ -40,6 +44,8 @@ export const snapshotOf = (lane: Lane): LaneSnapshot => ({
   members: [...lane.members].map(([user, m]) => [user, m.role, m.joinedAt, m.joinedSeq, m.firstSeq] as const),
   former: [...lane.former].map(([user, f]) => [user, f.firstSeq, f.leftSeq] as const),
   keys: snapshotOfKeys(lane.keys),
+  sent: sendersOf(lane.sent),
+  asides: lane.asides,
 });
 
 export function laneOfSnapshot(from: LaneSnapshot): Lane {
@@ -62,5 +68,7 @@ export function laneOfSnapshot(from: LaneSnapshot): Lane {
     owners: from.members.filter(([, role]) => role === 'OWNER').length,
     former: new Map(former),
     keys: keysOfSnapshot(from.keys),
+    sent: sentOf(from.sent as readonly (readonly [UserId, Seq])[]),
+    asides: from.asides as Asides,
   };
 }
