@@ -70,6 +70,7 @@ export const REFUSALS = {
   CONTENDED: { retryable: true },
   STORE_FULL: { retryable: true },
   RATE_LIMITED: { retryable: true },
+  DEVICE_LIMIT: { retryable: false },
 } as const;
 export type RefusalCode = keyof typeof REFUSALS;
 
