@@ -7,6 +7,7 @@ import { type ClientKey, type LaneId, type Revision, revisionOf, type Seq, type 
 import type { MongoAddress } from '../config.ts';
 import type { RememberedKey } from '../lane/keys.ts';
 import type { Logger } from '../logger.ts';
+import { askMongo, HistoryUnavailable } from './ask.ts';
 import { Mongo } from './connect.ts';
 import { type ListedConversation, listConversations } from './conversations.ts';
 import { type CurrentGeneration, Generations, READ_WITHIN_MS } from './generation.ts';
@@ -24,13 +25,8 @@ import {
   rangeOf,
 } from './views.ts';
 
-/** History cannot answer now, or not for certain. Nothing is known; the same question may be answered later. */
-export class HistoryUnavailable extends Error {
-  override readonly name = 'HistoryUnavailable';
-}
+export { HistoryUnavailable } from './ask.ts';
 
-/** No answer of history takes longer; also not one of a server that hangs. */
-const ANSWER_MS = 2_000;
 /** A watermark this old is read again, aside: an old one is true, but says less. */
 const POSITION_REFRESH_MS = 1_000;
 
@@ -181,20 +177,8 @@ class MongoHistory implements History {
     });
   }
 
-  async #ask<T>(work: (db: Db) => Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new HistoryUnavailable('MongoDB does not answer')), ANSWER_MS);
-    });
-    try {
-      return await Promise.race([this.#mongo.db().then(work), late]);
-    } catch (error) {
-      if (error instanceof HistoryUnavailable) throw error;
-      this.#log.debug({ err: error }, 'history not read');
-      throw new HistoryUnavailable('history cannot be read now', { cause: error });
-    } finally {
-      clearTimeout(timer);
-    }
+  #ask<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    return askMongo(this.#mongo, this.#log, work);
   }
 }
 

@@ -28,7 +28,7 @@ export interface Watermark {
   readonly rid: string | null;
 }
 
-const DUPLICATE_KEY = 11_000;
+export const DUPLICATE_KEY = 11_000;
 /** Of a server that is stopping, changing its role, busy or full: the same write may succeed later. Source: the server's error_codes.yml. */
 const PASSING = new Set([
   6, 7, 24, 46, 50, 89, 91, 112, 189, 262, 9_001, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436, 14_031,
@@ -210,7 +210,7 @@ export class Store {
 const nameOf = ({ _id }: { readonly _id: { readonly l: LaneId; readonly s: number } }): string => `${_id.l} ${_id.s}`;
 
 /** The errors of single documents that will not pass; throws the error itself when it is about anything else. */
-function writeErrorsOf(error: unknown): readonly WriteError[] {
+export function writeErrorsOf(error: unknown): readonly WriteError[] {
   if (!(error instanceof MongoBulkWriteError) || error.result.getWriteConcernError()) throw error;
   const errors = [error.writeErrors].flat();
   if (errors.length === 0 || errors.some(({ code }) => PASSING.has(code))) throw error;

@@ -1,0 +1,63 @@
+/** Questions to what the projector has folded of the receipts. By themselves they may be behind the log; the board is not. */
+import type { Db } from 'mongodb';
+import type { DeviceId, LaneId, Revision, Seq, UserId } from '../../schema/ids.ts';
+import type { MarkKind } from '../../schema/receipts.ts';
+import {
+  deviceMarksOf,
+  deviceRange,
+  laneRange,
+  type MarkLogDocument,
+  type MarksDocument,
+  markLogOf,
+  marksOf,
+  receiptPositionsOf,
+} from './receipts-store.ts';
+
+/** Above so many lanes all of a user's are read: one range of an index instead of that many ids. */
+const LANES_BY_ID = 200;
+/** Stages in one aggregation. */
+const UNIONS_MAX = 100;
+
+export async function readPositions(db: Db): Promise<ReadonlyMap<number, Revision>> {
+  const found = await receiptPositionsOf(db).find().toArray();
+  return new Map(found.map(({ _id, w }) => [_id, w]));
+}
+
+export function readMarksOfLane(db: Db, lane: LaneId): Promise<MarksDocument[]> {
+  return marksOf(db).find(laneRange(lane)).toArray();
+}
+
+/** May give other lanes, too. */
+export function readMarksOfUser(db: Db, user: UserId, lanes: readonly LaneId[]): Promise<MarksDocument[]> {
+  const which = lanes.length > LANES_BY_ID ? { '_id.u': user } : { _id: { $in: lanes.map((l) => ({ l, u: user })) } };
+  return marksOf(db).find(which).toArray();
+}
+
+export function readDeviceMarks(db: Db, user: UserId, device: DeviceId) {
+  return deviceMarksOf(db).find(deviceRange(user, device)).toArray();
+}
+
+/** For each asked user and kind the mark by which the maximum first reached `seq`; those that have not reached it are left out. */
+export async function readReached(
+  db: Db,
+  lane: LaneId,
+  asks: readonly { readonly user: UserId; readonly kind: MarkKind }[],
+  seq: Seq,
+): Promise<MarkLogDocument[]> {
+  const firsts = asks.map(({ user: u, kind: k }) => [
+    { $match: { _id: { $gte: { l: lane, u, k, s: seq }, $lte: { l: lane, u, k, s: Number.MAX_SAFE_INTEGER } } } },
+    { $sort: { _id: 1 } },
+    { $limit: 1 },
+  ]);
+  const found: MarkLogDocument[] = [];
+  for (let i = 0; i < firsts.length; i += UNIONS_MAX) {
+    const [first = [], ...others] = firsts.slice(i, i + UNIONS_MAX);
+    const unions = others.map((pipeline) => ({ $unionWith: { coll: 'mark_log', pipeline } }));
+    found.push(
+      ...(await markLogOf(db)
+        .aggregate<MarkLogDocument>([...first, ...unions])
+        .toArray()),
+    );
+  }
+  return found;
+}
