@@ -1,0 +1,224 @@
+/**
+ * One partition's log of receipts from MongoDB's position on, followed into an overlay. What is held begins after the
+ * *watermark*, the position as it was last read: whatever is read from MongoDB from then on holds everything up to it.
+ */
+import { type Revision, revisionOf } from '../../schema/ids.ts';
+import type { Mark } from '../../schema/receipts.ts';
+import { JournalUnavailable } from '../journal/journal.ts';
+import type { ReceiptLog } from '../journal/receipts.ts';
+import type { Logger } from '../logger.ts';
+import { HistoryUnavailable } from './ask.ts';
+import { Fresh } from './fresh.ts';
+import { Overlay } from './receipts-overlay.ts';
+
+const BATCH_RECORDS = 100;
+/** Who waits for the log to be followed, and to its end. */
+const BEGIN_MS = 1_000;
+const END_MS = 2_000;
+
+/** What the tails of one process may hold together; past it they follow no further until MongoDB has caught up. */
+export class Room {
+  readonly #max: number;
+  #taken = 0;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(maxMarks: number) {
+    this.#max = maxMarks;
+  }
+
+  take(marks: number): void {
+    this.#taken += marks;
+  }
+
+  give(marks: number): void {
+    this.#taken -= marks;
+    if (this.#taken < this.#max) this.wake();
+  }
+
+  wake(): void {
+    for (const go of [...this.#waiting]) go();
+  }
+
+  async free(signal: AbortSignal): Promise<void> {
+    while (this.#taken >= this.#max && !signal.aborted)
+      await new Promise<void>((resolve) => {
+        const go = (): void => {
+          this.#waiting.delete(go);
+          resolve();
+        };
+        this.#waiting.add(go);
+      });
+  }
+}
+
+export interface TailOptions {
+  readonly receipts: ReceiptLog;
+  readonly partition: number;
+  readonly room: Room;
+  readonly log: Logger;
+  onMarks(marks: readonly Mark[]): void;
+}
+
+/** While it is held, nothing after `from` is dropped. */
+export interface Pin {
+  readonly overlay: Overlay;
+  /** False: the log was begun anew meanwhile, and the overlay says nothing. */
+  readonly isWhole: boolean;
+  release(): void;
+}
+
+interface Following {
+  readonly overlay: Overlay;
+  readonly abort: AbortController;
+  watermark: Revision;
+  reached: Revision;
+}
+
+export class ReceiptTail {
+  readonly #options: TailOptions;
+  readonly #ends = new Fresh<'end', Revision>(() => this.#options.receipts.end(this.#options.partition));
+  #following: Following | undefined;
+  #beginning: Promise<void> | undefined;
+  /** How many readers began at each watermark. */
+  readonly #pins = new Map<Revision, number>();
+  readonly #waiting = new Set<() => void>();
+  #isStopped = false;
+
+  constructor(options: TailOptions) {
+    this.#options = options;
+  }
+
+  get isFollowing(): boolean {
+    return this.#following !== undefined;
+  }
+
+  /** The partition's position as it was read just now. Never throws. */
+  async learn(watermark: Revision): Promise<void> {
+    const following = this.#following;
+    if (!following) {
+      this.#beginning ??= this.#begin(watermark).finally(() => {
+        this.#beginning = undefined;
+      });
+      return this.#beginning;
+    }
+    // Positions rise, unless the log is another one now.
+    if (watermark < following.watermark) return this.#forget();
+    following.watermark = watermark;
+    this.#trim();
+  }
+
+  /** Throws HistoryUnavailable where nobody could tell the position yet. */
+  async pin(): Promise<Pin> {
+    await this.#until(() => this.isFollowing, BEGIN_MS);
+    const following = this.#following;
+    if (!following) throw new HistoryUnavailable('the position in the log of receipts is not known yet');
+    const { watermark } = following;
+    this.#pins.set(watermark, (this.#pins.get(watermark) ?? 0) + 1);
+    const isWhole = (): boolean => this.#following === following;
+    return {
+      overlay: following.overlay,
+      get isWhole() {
+        return isWhole();
+      },
+      release: () => {
+        const others = (this.#pins.get(watermark) ?? 1) - 1;
+        if (others > 0) this.#pins.set(watermark, others);
+        else this.#pins.delete(watermark);
+        if (others === 0) this.#trim();
+      },
+    };
+  }
+
+  /** Settles when everything that was in the log at the call is in the overlay, or was in MongoDB. Throws JournalUnavailable. */
+  async upToEnd(): Promise<void> {
+    const { partition, log } = this.#options;
+    const before = this.#following?.reached ?? 0;
+    const end = await this.#ends.ask('end');
+    if (end < before) {
+      log.error({ partition, end, before }, 'the log of receipts is shorter than it was: it is read anew');
+      this.#forget();
+    }
+    await this.#until(() => (this.#following?.reached ?? -1) >= end, END_MS);
+    if ((this.#following?.reached ?? -1) < end)
+      throw new JournalUnavailable(`the log of receipts of partition ${partition} is not read up to its end`);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#forget();
+  }
+
+  async #begin(watermark: Revision): Promise<void> {
+    const { receipts, partition, log } = this.#options;
+    try {
+      const end = await receipts.end(partition);
+      if (end < watermark) return log.warn({ partition, end, watermark }, 'receipts were folded from another log');
+    } catch {
+      // The next position comes soon.
+      return;
+    }
+    if (this.#isStopped) return;
+    const following = { overlay: new Overlay(), abort: new AbortController(), watermark, reached: watermark };
+    this.#following = following;
+    this.#wake();
+    void this.#follow(following).catch((error: unknown) => {
+      log.error({ err: error, partition }, 'receipts are not followed; it is begun again');
+      if (this.#following === following) this.#forget();
+    });
+  }
+
+  async #follow(following: Following): Promise<void> {
+    const { receipts, partition, room, onMarks } = this.#options;
+    const { overlay, abort } = following;
+    const options = { maxBatch: BATCH_RECORDS, signal: abort.signal };
+    for await (const batch of receipts.consume(partition, revisionOf(following.reached + 1), options)) {
+      for (const stored of batch) {
+        following.reached = stored.revision;
+        if (stored.revision <= following.watermark || stored.marks.length === 0) continue;
+        overlay.add(stored);
+        room.take(stored.marks.length);
+      }
+      this.#wake();
+      onMarks(batch.flatMap(({ marks }) => marks));
+      await room.free(abort.signal);
+    }
+  }
+
+  #trim(): void {
+    const following = this.#following;
+    if (!following) return;
+    const upTo = revisionOf(Math.min(following.watermark, ...this.#pins.keys()));
+    this.#options.room.give(following.overlay.trim(upTo));
+  }
+
+  #forget(): void {
+    const following = this.#following;
+    if (!following) return;
+    this.#following = undefined;
+    following.abort.abort();
+    this.#options.room.give(following.overlay.size);
+    this.#options.room.wake();
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const look of [...this.#waiting]) look();
+  }
+
+  /** Settles when it is so, or after `ms`, or when it is stopped. */
+  async #until(isSo: () => boolean, ms: number): Promise<void> {
+    if (isSo() || this.#isStopped) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+        resolve();
+      };
+      const look = (): void => {
+        if (isSo() || this.#isStopped) done();
+      };
+      const timer = setTimeout(done, ms);
+      this.#waiting.add(look);
+    });
+  }
+}
