@@ -5,7 +5,7 @@
 import type { Frames, Operation } from './frames.ts';
 import type { Ring } from './ring.ts';
 import { type Part, SharedPayload } from './sink.ts';
-import type { FrameSource } from './sources.ts';
+import type { FrameSource, ReceiptFrame } from './sources.ts';
 
 /** What one write carries at most; a single larger frame is a write of its own. */
 export const RUN_PARTS = 64;
@@ -84,6 +84,21 @@ export class Audience {
     return new SharedPayload([part], source.seq);
   }
 
+  /** Marks of members, in one write; `seq` is where they leave the reader. Undefined: they are not ready, and `wake` will be called. */
+  receipts(sources: readonly ReceiptFrame[], seq: number): SharedPayload | undefined {
+    const parts: Part[] = [];
+    for (const source of sources) {
+      const { user, delivered, read, unread } = source;
+      const name = `${source.__typename} ${user} ${delivered} ${read} ${unread}`;
+      // With a count it is for that user alone, and kept for nobody.
+      const part = this.#answer(name, source, unread === null);
+      if (part) parts.push(part);
+    }
+    if (parts.length < sources.length) return undefined;
+    this.#keepLess();
+    return new SharedPayload(parts, seq);
+  }
+
   /** Forgets all answers: the places in the lane mean something else now, or nobody is here any more. */
   forget(): void {
     this.#answers.clear();
@@ -92,12 +107,12 @@ export class Audience {
     this.#lastRun = undefined;
   }
 
-  #answer(name: number | string, source: FrameSource): Part | undefined {
+  #answer(name: number | string, source: FrameSource, kept = true): Part | undefined {
     const known = this.#answers.get(name);
     if (known) return known instanceof Promise ? undefined : known;
     const answer = this.#frames.execute(this.operation, source);
     if (!(answer instanceof Promise)) {
-      this.#keep(name, answer);
+      if (kept) this.#keep(name, answer);
       return answer;
     }
     this.#answers.set(name, answer);

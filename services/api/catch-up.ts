@@ -5,6 +5,7 @@ import { codeOf, publicError } from './errors.ts';
 import type { Operation } from './frames.ts';
 import type { Hub } from './hub.ts';
 import { type Part, SharedPayload } from './sink.ts';
+import type { EventFrame } from './sources.ts';
 
 /** Asking the ring to reach back this often, before the reader reads for itself. */
 const REACHES = 8;
@@ -97,7 +98,8 @@ async function giveEvents(
     if (!reader.admits(event)) return false;
     if (event.seq > reader.end) break;
     if (frames.shows(event.type)) {
-      const answer = frames.execute(reader.operation, { __typename: event.type, lane, seq: event.seq, event });
+      const source: EventFrame = { __typename: event.type, lane, seq: event.seq, event };
+      const answer = frames.execute(reader.operation, source);
       const part = answer instanceof Promise ? await answer : answer;
       if (!still()) return false;
       parts.push(part);

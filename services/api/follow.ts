@@ -8,6 +8,7 @@
  */
 import type { GraphQLError } from 'graphql';
 import type { LaneEvent } from '../../schema/events.ts';
+import type { UserId } from '../../schema/ids.ts';
 import type { Loaded } from '../journal/lanes.ts';
 import type { Audience } from './audience.ts';
 import { type Behind, patiently, reachRing } from './catch-up.ts';
@@ -40,6 +41,8 @@ export class Follower implements Behind {
   #resetOwed: ResetReason | undefined;
   /** At this position a `CaughtUp` is due. */
   #caughtUpAt = NOTHING_OWED;
+  /** The version of the members' marks that it has been told. */
+  #toldVersion = 0;
 
   constructor(hub: Hub, audience: Audience, viewer: Viewer, sink: Sink) {
     this.#hub = hub;
@@ -50,6 +53,10 @@ export class Follower implements Behind {
 
   get operation(): Operation {
     return this.audience.operation;
+  }
+
+  get user(): UserId {
+    return this.#gate.viewer.user;
   }
 
   get position(): number {
@@ -93,7 +100,10 @@ export class Follower implements Behind {
         const run = this.audience.run(this.#position, this.#gate.end);
         if (!run || !this.#take(run.payload, run.to)) return;
       } else if (this.#caughtUpAt === SOMEWHERE) this.#catchUp();
-      else return;
+      else {
+        if (this.#caughtUpAt === NOTHING_OWED) this.#tellReceipts();
+        return;
+      }
     }
   }
 
@@ -171,10 +181,29 @@ export class Follower implements Behind {
       this.#resetOwed = undefined;
     }
     if (this.#caughtUpAt !== NOTHING_OWED && seq >= this.#caughtUpAt && seq < this.end) {
-      if (!this.#mark({ __typename: 'CaughtUp', lane, seq })) return false;
+      const told = this.#hub.receipts?.ready(this.#gate.viewer) === false ? 'not-ready' : this.#tellReceipts();
+      // Events do not wait for marks; the `CaughtUp` comes at a later place.
+      if (told === 'not-ready') return true;
+      if (told === 'full' || !this.#mark({ __typename: 'CaughtUp', lane, seq })) return false;
       this.#caughtUpAt = NOTHING_OWED;
     }
     return true;
+  }
+
+  /** Gives the members' marks that have moved since it was told last, each member's newest. */
+  #tellReceipts(): 'told' | 'not-ready' | 'full' {
+    const { receipts } = this.#hub;
+    if (!receipts || receipts.version === this.#toldVersion) return 'told';
+    const { version } = receipts;
+    const moved = receipts.movedAfter(this.#toldVersion, this.#gate.viewer, this.#position);
+    if (!moved) return 'not-ready';
+    if (moved.length > 0) {
+      const payload = this.audience.receipts(moved, this.#position);
+      if (!payload) return 'not-ready';
+      if (!this.#take(payload, this.#position)) return 'full';
+    }
+    this.#toldVersion = version;
+    return 'told';
   }
 
   /** False: it is not ready, or the sink is full. */

@@ -7,21 +7,14 @@ import {
   type DocumentNode,
   type ExecutionResult,
   execute,
-  type FieldNode,
-  type FragmentDefinitionNode,
   type GraphQLError,
   type GraphQLField,
-  GraphQLIncludeDirective,
   type GraphQLSchema,
-  GraphQLSkipDirective,
   getArgumentValues,
-  getDirectiveValues,
   getOperationAST,
   getVariableValues,
   isObjectType,
-  Kind,
   type OperationDefinitionNode,
-  type SelectionSetNode,
   TypeInfo,
   visit,
   visitWithTypeInfo,
@@ -29,11 +22,11 @@ import {
 import { ID_RULE, type LaneId, parseLaneId, parseSeq } from '../../schema/ids.ts';
 import type { Logger } from '../logger.ts';
 import { apiError, badInput, publicError } from './errors.ts';
+import { rootFieldOf } from './root-field.ts';
 import type { Part } from './sink.ts';
-import type { FrameSource } from './sources.ts';
+import { positionOf, type Source } from './sources.ts';
 
-/** The subscription's root field, and the property of the root value that its default resolver reads. */
-const ROOT_FIELD = 'conversation';
+const CONVERSATION = 'conversation';
 /** A longer name of an operation is replaced by its hash. */
 const KEY_MAX = 256;
 
@@ -55,6 +48,17 @@ export type Parsed =
   | { readonly kind: 'asked'; readonly asked: Asked }
   | { readonly kind: 'bad'; readonly error: GraphQLError };
 
+/** A document as it was read, before its arguments are looked at. */
+export type ReadOperation =
+  | { readonly kind: 'read'; readonly operation: Operation; readonly args: Readonly<Record<string, unknown>> }
+  | { readonly kind: 'bad'; readonly error: GraphQLError };
+export interface GivenOperation {
+  readonly document: DocumentNode;
+  readonly operationName?: string | null | undefined;
+  readonly variables?: Record<string, unknown> | null | undefined;
+  readonly admin: boolean;
+}
+
 export interface FramesOptions {
   readonly schema: GraphQLSchema;
   /** What resolvers of frames get as their context; the same for all, so nothing of any one reader. */
@@ -70,15 +74,18 @@ interface DocumentFacts {
 
 export class Frames {
   readonly #options: FramesOptions;
+  /** The subscription's root field, and the property of the root value that its default resolver reads. */
+  readonly #root: string;
   readonly #rootField: GraphQLField<unknown, unknown>;
   readonly #facts = new WeakMap<DocumentNode, DocumentFacts>();
   #documents = 0;
 
-  /** Throws if the schema has no subscription `conversation`. */
-  constructor(options: FramesOptions) {
+  /** Throws if the schema has no such subscription. */
+  constructor(options: FramesOptions, root = CONVERSATION) {
     this.#options = options;
-    const field = options.schema.getSubscriptionType()?.getFields()[ROOT_FIELD];
-    if (!field) throw new Error(`the schema has no subscription "${ROOT_FIELD}"`);
+    this.#root = root;
+    const field = options.schema.getSubscriptionType()?.getFields()[root];
+    if (!field) throw new Error(`the schema has no subscription "${root}"`);
     this.#rootField = field;
   }
 
@@ -87,46 +94,46 @@ export class Frames {
     return isObjectType(this.#options.schema.getType(type));
   }
 
-  /** Reads a validated document whose operation is a subscription. Documents are told apart by identity: memoise them. */
-  parse(given: {
-    document: DocumentNode;
-    operationName?: string | null | undefined;
-    variables?: Record<string, unknown> | null | undefined;
-    admin: boolean;
-  }): Parsed {
-    const { document, admin } = given;
+  /** Reads a validated document whose operation is this subscription. Documents are told apart by identity: memoise them. */
+  read({ document, operationName: name, variables: given, admin }: GivenOperation): ReadOperation {
     const { schema } = this.#options;
-    const definition = getOperationAST(document, given.operationName);
+    const definition = getOperationAST(document, name);
     if (!definition) return { kind: 'bad', error: apiError('BAD_USER_INPUT', 'Unable to identify the operation.') };
-    const variables = declaredOf(definition, given.variables ?? {});
+    const variables = declaredOf(definition, given ?? {});
     const values = getVariableValues(schema, definition.variableDefinitions ?? [], variables, { maxErrors: 10 });
     if (!values.coerced) return { kind: 'bad', error: apiError('BAD_USER_INPUT', values.errors[0]?.message ?? '') };
     const field = rootFieldOf(document, definition, values.coerced);
-    if (field?.name.value !== ROOT_FIELD)
+    if (field?.name.value !== this.#root)
       return { kind: 'bad', error: apiError('BAD_USER_INPUT', 'The subscription selects nothing.') };
-    let args: Record<string, unknown>;
     try {
-      args = getArgumentValues(this.#rootField, field, values.coerced);
+      const args = getArgumentValues(this.#rootField, field, values.coerced);
+      const operationName = name ?? undefined;
+      const key = this.#keyOf(document, operationName, values.coerced, admin);
+      return { kind: 'read', operation: { key, document, operationName, variables }, args };
     } catch (error) {
       return { kind: 'bad', error: publicError(error, this.#options.log) };
     }
-    const { id, after: from } = args;
+  }
+
+  /** As `read`, of `Subscription.conversation`. */
+  parse(given: GivenOperation): Parsed {
+    const read = this.read(given);
+    if (read.kind === 'bad') return read;
+    const { id, after: from } = read.args;
     const lane = parseLaneId(id);
     if (!lane) return { kind: 'bad', error: badInput('id', ID_RULE) };
     const after = from == null ? null : parseSeq(from);
     if (after === undefined) return { kind: 'bad', error: badInput('after', 'a position is 0 or more') };
-    const operationName = given.operationName ?? undefined;
-    const key = this.#keyOf(document, operationName, values.coerced, admin);
-    return { kind: 'asked', asked: { operation: { key, document, operationName, variables }, lane, after } };
+    return { kind: 'asked', asked: { operation: read.operation, lane, after } };
   }
 
   /** The answer for one frame. At once where every resolver answers at once; else a promise that is never rejected. */
-  execute(operation: Operation, source: FrameSource): Part | Promise<Part> {
+  execute(operation: Operation, source: Source): Part | Promise<Part> {
     const { schema, contextValue } = this.#options;
     const { document, operationName, variables: variableValues } = operation;
     let result: ExecutionResult | PromiseLike<ExecutionResult>;
     try {
-      const rootValue = { [ROOT_FIELD]: source };
+      const rootValue = { [this.#root]: source };
       result = execute({ schema, document, operationName, variableValues, rootValue, contextValue });
     } catch (error) {
       return this.#fault(error, source);
@@ -138,16 +145,22 @@ export class Frames {
     );
   }
 
-  #partOf(result: ExecutionResult, { seq }: FrameSource): Part {
+  #partOf(result: ExecutionResult, source: Source): Part {
     const { errors } = result;
     const answer = errors
       ? { ...result, errors: errors.map((error) => publicError(error, this.#options.log)) }
       : result;
-    return { utf8: Buffer.from(JSON.stringify(answer)), seq };
+    return { utf8: Buffer.from(JSON.stringify(answer)), seq: this.#positionAfter(source) };
   }
 
-  #fault(error: unknown, { seq }: FrameSource): Part {
-    return { utf8: Buffer.from(JSON.stringify({ errors: [publicError(error, this.#options.log)] })), seq };
+  #fault(error: unknown, source: Source): Part {
+    const errors = [publicError(error, this.#options.log)];
+    return { utf8: Buffer.from(JSON.stringify({ errors })), seq: this.#positionAfter(source) };
+  }
+
+  /** Only a conversation's readers have a position that is a seq. */
+  #positionAfter(source: Source): number | undefined {
+    return this.#root === CONVERSATION ? positionOf(source) : undefined;
   }
 
   #keyOf(document: DocumentNode, name: string | undefined, values: Record<string, unknown>, admin: boolean): string {
@@ -173,53 +186,22 @@ function declaredOf(operation: OperationDefinitionNode, given: Record<string, un
 }
 
 /**
- * All variables in the document but those that only say which lane and from where: a frame looks the same to those who came
- * from different positions.
+ * All variables in the document but those that only stand in arguments of the root field, which say which lane and from where:
+ * a frame looks the same to those who came from different positions.
  */
 function usedVariables(schema: GraphQLSchema, document: DocumentNode): Set<string> {
   const used = new Set<string>();
   const types = new TypeInfo(schema);
-  const place = new Set(['id', 'after']);
   visit(
     document,
     visitWithTypeInfo(types, {
       VariableDefinition: () => false,
-      Argument: ({ name }) => {
-        const ofRoot = !types.getDirective() && types.getParentType() === schema.getSubscriptionType();
-        return ofRoot && place.has(name.value) ? false : undefined;
-      },
+      Argument: () =>
+        !types.getDirective() && types.getParentType() === schema.getSubscriptionType() ? false : undefined,
       Variable: ({ name }) => {
         used.add(name.value);
       },
     }),
   );
   return used;
-}
-
-/** The one root field; undefined where `@skip` or `@include` leave none. Validation saw to it that there are not two. */
-function rootFieldOf(
-  document: DocumentNode,
-  operation: OperationDefinitionNode,
-  values: Record<string, unknown>,
-): FieldNode | undefined {
-  const fragments = new Map(
-    document.definitions
-      .filter((definition): definition is FragmentDefinitionNode => definition.kind === Kind.FRAGMENT_DEFINITION)
-      .map((fragment) => [fragment.name.value, fragment]),
-  );
-  const find = (set: SelectionSetNode | undefined): FieldNode | undefined => {
-    for (const selection of set?.selections ?? []) {
-      const { if: skipped = false } = getDirectiveValues(GraphQLSkipDirective, selection, values) ?? {};
-      const { if: included = true } = getDirectiveValues(GraphQLIncludeDirective, selection, values) ?? {};
-      if (skipped || !included) continue;
-      if (selection.kind === Kind.FIELD) return selection;
-      const inside =
-        selection.kind === Kind.INLINE_FRAGMENT
-          ? find(selection.selectionSet)
-          : find(fragments.get(selection.name.value)?.selectionSet);
-      if (inside) return inside;
-    }
-    return undefined;
-  };
-  return find(operation.selectionSet);
 }

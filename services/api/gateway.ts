@@ -13,6 +13,7 @@ import type { Follower } from './follow.ts';
 import type { Asked, Frames } from './frames.ts';
 import type { Viewer } from './gate.ts';
 import { Hub, type HubOptions } from './hub.ts';
+import type { ReceiptFeed } from './receipt-feed.ts';
 import { RING_EVENTS } from './ring.ts';
 import type { Sink } from './sink.ts';
 import { Slots } from './slots.ts';
@@ -45,6 +46,8 @@ export interface GatewayOptions {
   readonly frames: Frames;
   readonly log: Logger;
   readonly counts: StreamCounts;
+  /** Undefined: streams bring no marks of members. */
+  readonly receipts?: ReceiptFeed | undefined;
   readonly limits?: StreamLimits | undefined;
 }
 

@@ -6,6 +6,8 @@ import { Feed, type FeedOptions } from './feed.ts';
 import { Follower } from './follow.ts';
 import type { Frames, Operation } from './frames.ts';
 import type { Viewer } from './gate.ts';
+import type { ReceiptFeed } from './receipt-feed.ts';
+import type { ReceiptTable } from './receipt-table.ts';
 import type { Sink } from './sink.ts';
 import type { Slots } from './slots.ts';
 
@@ -16,6 +18,8 @@ export interface HubOptions extends FeedOptions {
   readonly answers: AnswerBudget;
   /** A reader that is further behind gets a `Reset`. */
   readonly catchUpMax: number;
+  /** Undefined: followers are told of no marks. */
+  readonly receipts?: ReceiptFeed | undefined;
 }
 
 /** Followers that get their turn before others of the process do. */
@@ -23,6 +27,7 @@ const TURNS = 1_024;
 
 export class Hub {
   readonly feed: Feed;
+  readonly receipts: ReceiptTable | undefined;
   readonly options: HubOptions;
   readonly #onEmpty: (hub: Hub) => void;
   readonly #followers: Follower[] = [];
@@ -45,6 +50,13 @@ export class Hub {
       busy: () => this.#running,
       rebuilt: (loaded) => this.#rebuilt(loaded),
     });
+    const { feed } = this;
+    this.receipts = options.receipts?.open(lane, {
+      get loaded() {
+        return feed.loaded;
+      },
+      wake: () => this.#wake(),
+    });
   }
 
   join(operation: Operation, viewer: Viewer, sink: Sink): Follower {
@@ -57,6 +69,7 @@ export class Hub {
     audience.size++;
     const follower = new Follower(this, audience, viewer, sink);
     follower.place = this.#followers.push(follower) - 1;
+    this.receipts?.join(viewer.user);
     this.options.counts.followers++;
     return follower;
   }
@@ -69,6 +82,7 @@ export class Hub {
     }
     this.options.counts.followers--;
     const { audience } = follower;
+    this.receipts?.leave(follower.user);
     if (--audience.size === 0) {
       audience.forget();
       this.#audiences.delete(audience.operation.key);
@@ -81,6 +95,7 @@ export class Hub {
     this.#stopped = true;
     for (const follower of [...this.#followers]) follower.stop();
     this.feed.stop();
+    if (this.receipts) this.options.receipts?.close(this.receipts);
   }
 
   /** Something came for this one. */

@@ -3,7 +3,7 @@
  * that is what lets one execution serve them all.
  */
 import type { LaneEvent } from '../../schema/events.ts';
-import type { LaneId } from '../../schema/ids.ts';
+import type { LaneId, UserId } from '../../schema/ids.ts';
 
 export type ResetReason = 'TOO_FAR_BEHIND' | 'AHEAD' | 'STORE_REBUILT';
 
@@ -25,4 +25,25 @@ export interface EventFrame {
   readonly seq: number;
   readonly event: LaneEvent;
 }
-export type FrameSource = MarkFrame | ResetFrame | EventFrame;
+/** How far a member is now. It is in no lane and moves no position. */
+export interface ReceiptFrame {
+  readonly __typename: 'ReceiptMoved';
+  readonly lane: LaneId;
+  readonly seq: 0;
+  readonly user: UserId;
+  readonly delivered: number;
+  /** Null: it is hidden. */
+  readonly read: number | null;
+  /** Of the reader's own; null: it is another's, or not known. */
+  readonly unread: number | null;
+}
+export type FrameSource = MarkFrame | ResetFrame | EventFrame | ReceiptFrame;
+
+/** As far as every source of a frame is known. */
+export interface Source {
+  readonly __typename: string;
+  readonly seq: number;
+}
+/** Where a frame of a conversation leaves its reader; undefined: where it was. */
+export const positionOf = ({ __typename, seq }: Source): number | undefined =>
+  __typename === 'ReceiptMoved' ? undefined : seq;

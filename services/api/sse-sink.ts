@@ -77,6 +77,9 @@ export class SseSink implements Sink {
   }
 }
 
+/** An event without an id leaves the reader's last one as it was. */
 const eventsOf = ({ parts }: SharedPayload): Buffer =>
-  Buffer.concat(parts.flatMap(({ utf8, seq }) => [Buffer.from(`event: next\nid: ${seq}\ndata: `), utf8, END_OF_EVENT]));
+  Buffer.concat(parts.flatMap(({ utf8, seq }) => [seq === undefined ? NEXT : nextAt(seq), utf8, END_OF_EVENT]));
+const NEXT = Buffer.from('event: next\ndata: ');
+const nextAt = (seq: number): Buffer => Buffer.from(`event: next\nid: ${seq}\ndata: `);
 const END_OF_EVENT = Buffer.from('\n\n');

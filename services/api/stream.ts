@@ -9,6 +9,7 @@ import type { GapReader } from './feed.ts';
 import { Frames } from './frames.ts';
 import type { Viewer } from './gate.ts';
 import { Gateway, type StreamLimits } from './gateway.ts';
+import type { ReceiptFeed } from './receipt-feed.ts';
 import type { Sink } from './sink.ts';
 import { newStreamCounts, type StreamCounts } from './stream-metrics.ts';
 
@@ -40,6 +41,8 @@ export interface StreamsOptions {
   readonly reads: GapReader;
   readonly log: Logger;
   readonly counts?: StreamCounts;
+  /** Absent: streams bring no marks of members. Stopped by its owner. */
+  readonly receipts?: ReceiptFeed;
   readonly limits?: StreamLimits;
 }
 

@@ -5,7 +5,7 @@ import type {
   ConversationMessagesArgs,
   Maybe,
 } from '../../../schema/generated.ts';
-import { type LaneId, memberIdOf, type UserId } from '../../../schema/ids.ts';
+import { memberIdOf, type UserId } from '../../../schema/ids.ts';
 import type { Loaded } from '../../journal/lanes.ts';
 import { type Lane, type Member, type Sight, sightOf } from '../../lane/lane.ts';
 import type { Reads } from '../../views/reads.ts';
@@ -20,7 +20,7 @@ export interface ConversationSource {
   readonly sight: Sight;
 }
 export interface MemberSource {
-  readonly lane: LaneId;
+  readonly loaded: Loaded;
   readonly user: UserId;
   readonly member: Member;
 }
@@ -45,9 +45,9 @@ export const conversationResolvers = (reads: Reads) => ({
       return event ? { lane: loaded.lane.id, event } : null;
     },
     memberCount: ({ loaded }: ConversationSource) => loaded.lane.members.size,
-    me: ({ loaded, reader }: ConversationSource): MemberSource | null => memberOf(loaded.lane, reader),
+    me: ({ loaded, reader }: ConversationSource): MemberSource | null => memberOf(loaded, reader),
     directWith: ({ loaded, reader }: ConversationSource) => otherOf(loaded.lane, reader),
-    members: ({ loaded }: ConversationSource, args: ConversationMembersArgs) => membersPage(loaded.lane, args),
+    members: ({ loaded }: ConversationSource, args: ConversationMembersArgs) => membersPage(loaded, args),
     messages: async ({ loaded, sight }: ConversationSource, args: ConversationMessagesArgs) => {
       const page = await reads.page(loaded, sight, lanePageOf(args), 'messages');
       const lane = loaded.lane.id;
@@ -63,16 +63,16 @@ export const conversationResolvers = (reads: Reads) => ({
     },
   },
   Member: {
-    id: ({ lane, user }: MemberSource) => memberIdOf(lane, user),
+    id: ({ loaded, user }: MemberSource) => memberIdOf(loaded.lane.id, user),
     user: ({ user }: MemberSource) => user,
     role: ({ member }: MemberSource) => member.role,
     joinedAt: ({ member }: MemberSource) => member.joinedAt,
   },
 });
 
-function memberOf({ id, members }: Lane, user: UserId): MemberSource | null {
-  const member = members.get(user);
-  return member ? { lane: id, user, member } : null;
+function memberOf(loaded: Loaded, user: UserId): MemberSource | null {
+  const member = loaded.lane.members.get(user);
+  return member ? { loaded, user, member } : null;
 }
 
 function otherOf({ kind, members }: Lane, reader: UserId): UserId | null {
@@ -92,13 +92,11 @@ function orderedMembers({ members }: Lane): readonly Placed[] {
   return ordered;
 }
 
-function membersPage(lane: Lane, args: ConversationMembersArgs): Connection<MemberSource> {
+function membersPage(loaded: Loaded, args: ConversationMembersArgs): Connection<MemberSource> {
   const size = sizeOf('first', args.first ?? 50);
-  const ordered = orderedMembers(lane);
+  const ordered = orderedMembers(loaded.lane);
   const start = startAfter(ordered, args.after);
-  const nodes = ordered
-    .slice(start, start + size)
-    .map(([user, member]): MemberSource => ({ lane: lane.id, user, member }));
+  const nodes = ordered.slice(start, start + size).map(([user, member]): MemberSource => ({ loaded, user, member }));
   const more = { before: start > 0, after: start + nodes.length < ordered.length };
   return connectionOf(nodes, ({ user, member }) => memberCursor(member.joinedSeq, user), more);
 }

@@ -91,7 +91,8 @@ const acceptedOf = ({ lane, seq, at, repeated, changed }: Acknowledgement) => ({
   changed,
 });
 
-const refusedPayload = ({ code, message, retryAfterMs }: Refusal) => ({
+/** The payload of a command that was decided against. */
+export const refusedPayload = ({ code, message, retryAfterMs }: Refusal) => ({
   refused: { code, message, retryable: REFUSALS[code].retryable, retryAfterMs: retryAfterMs ?? null },
 });
 
@@ -126,7 +127,7 @@ const conversationAfter = (
   });
 
 /** Accepted stays accepted: an object that cannot be read just now is null. */
-async function orNull<T>(read: () => Promise<T | null>): Promise<T | null> {
+export async function orNull<T>(read: () => Promise<T | null>): Promise<T | null> {
   try {
     return await read();
   } catch (error) {

@@ -1,12 +1,15 @@
 /** Arguments become what the inside trusts, or the error BAD_USER_INPUT that names the field and its rule. */
 import {
   type ClientKey,
+  type DeviceId,
   DIRECT_PREFIX,
   GROUP_PREFIX,
   ID_RULE,
   type LaneId,
+  type Millis,
   parseChosenLaneId,
   parseClientKey,
+  parseDeviceId,
   parseLaneId,
   parseUserId,
   type UserId,
@@ -20,6 +23,7 @@ const orThrow = <T>(field: string, rule: string, parsed: T | undefined): T => {
 
 export const laneIdOf = (field: string, value: unknown): LaneId => orThrow(field, ID_RULE, parseLaneId(value));
 export const userIdOf = (field: string, value: unknown): UserId => orThrow(field, ID_RULE, parseUserId(value));
+export const deviceIdOf = (field: string, value: unknown): DeviceId => orThrow(field, ID_RULE, parseDeviceId(value));
 export const clientKeyOf = (field: string, value: unknown): ClientKey => orThrow(field, ID_RULE, parseClientKey(value));
 
 export const chosenLaneIdOf = (field: string, value: unknown): LaneId =>
@@ -43,4 +47,18 @@ export function textOf(field: string, value: string): string {
 export function placeOf(field: string, value: number): number {
   if (value < 1) throw badInput(field, 'at least 1');
   return value;
+}
+
+/** A mark as an argument: from 0, which marks nothing. */
+export function markSeqOf(field: string, value: number): number {
+  if (value < 0) throw badInput(field, 'at least 0');
+  return value;
+}
+
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/i;
+
+export function timeOf(field: string, value: unknown): Millis {
+  const at = typeof value === 'string' && RFC_3339.test(value) ? Date.parse(value) : Number.NaN;
+  if (Number.isNaN(at)) throw badInput(field, 'a time as RFC 3339 has it, such as 2025-06-01T12:00:00.000Z');
+  return at;
 }

@@ -10,9 +10,9 @@ const SDL = 'schema/chat.graphql';
 export type ResolverMap = Readonly<Record<string, Readonly<Record<string, (...args: never[]) => unknown>>>>;
 
 /** Throws where a resolver stands for a field that the SDL does not have. */
-export function schemaWith(resolvers: ResolverMap): GraphQLSchema {
+export function schemaWith(...resolvers: readonly ResolverMap[]): GraphQLSchema {
   const schema = buildSchema(readFileSync(packageFile(SDL), 'utf8'));
-  for (const [typeName, fields] of Object.entries(resolvers)) {
+  for (const [typeName, fields] of resolvers.flatMap(Object.entries<ResolverMap[string]>)) {
     const type = schema.getType(typeName);
     if (!isObjectType(type)) throw new Error(`resolvers for ${typeName}, which is no object type of the schema`);
     for (const [fieldName, resolve] of Object.entries(fields)) {
