@@ -3,6 +3,7 @@
  * (RFC 7523). One exchange at a time whoever asks, renewed before the end. Tokens are secrets.
  */
 import type { KeyObject } from 'node:crypto';
+import type { SecureContext } from 'node:tls';
 import { SignJWT } from 'jose';
 import type { Millis } from '../../schema/ids.ts';
 import { type Answer, jsonOf, retryAfterOf, type Silence, TOO_LATE, Wire, wordOf } from './wire.ts';
@@ -38,11 +39,11 @@ export class AccessTokens {
   #exchange: Promise<Token> | undefined;
   readonly #stopped = new AbortController();
 
-  constructor(account: ServiceAccount, ca: readonly string[] | undefined, clock: () => Millis) {
+  constructor(account: ServiceAccount, trust: SecureContext | undefined, clock: () => Millis) {
     this.#account = account;
     this.#clock = clock;
     const { origin } = new URL(account.tokenUri);
-    this.#wire = new Wire({ origin, ca, protocols: ['h2', 'http/1.1'], streams: 4, connections: 1 });
+    this.#wire = new Wire({ origin, trust, protocols: ['h2', 'http/1.1'], streams: 4, connections: 1 });
   }
 
   /** A token that is good now. Never rejects. */

@@ -3,6 +3,7 @@
  * Source of headers, limits and reasons: Apple, "Sending notification requests to APNs" and "Handling notification responses
  * from APNs".
  */
+import type { SecureContext } from 'node:tls';
 import { ApnsClient, Notification, type NotificationOptions, Priority, PushType } from 'apns2';
 import { ApnsSeam } from './apns-seam.ts';
 import type { Adapter, Attempt } from './guard.ts';
@@ -26,8 +27,8 @@ export interface ApnsOptions {
   readonly teamId: string;
   /** Of addresses that name none. */
   readonly topic: string;
-  /** PEM of the authorities to believe; absent: Node's own. */
-  readonly ca?: readonly string[] | undefined;
+  /** The authorities to believe; absent: Node's own. */
+  readonly trust?: SecureContext | undefined;
   readonly clock?: () => number;
 }
 
@@ -111,10 +112,11 @@ export class ApnsAdapter implements Adapter<ApnsAddress> {
   #openHost(host: string) {
     let opened = this.#hosts.get(host);
     if (opened === undefined) {
-      const { teamId: team, keyId, signingKey, topic: defaultTopic, ca } = this.#options;
+      const { teamId: team, keyId, signingKey, topic: defaultTopic, trust } = this.#options;
       // `keepAlive: false`: no timer of its own; connections are kept by ours.
-      const client = new ApnsClient({ team, keyId, signingKey, defaultTopic, host, keepAlive: false });
-      const wire = new Wire({ origin: host, ca, protocols: ['h2'], streams: STREAMS, connections: CONNECTIONS });
+      const { hostname } = new URL(host);
+      const client = new ApnsClient({ team, keyId, signingKey, defaultTopic, host: hostname, keepAlive: false });
+      const wire = new Wire({ origin: host, trust, protocols: ['h2'], streams: STREAMS, connections: CONNECTIONS });
       opened = { client, seam: new ApnsSeam(client, wire) };
       this.#hosts.set(host, opened);
     }

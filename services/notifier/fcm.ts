@@ -2,6 +2,7 @@
  * Firebase Cloud Messaging, HTTP v1: a service account's token and one POST for each message. Data only: the app decides what
  * is shown. Sources: Firebase, REST resource `projects.messages`, `ErrorCode`, and "FCM error codes".
  */
+import type { SecureContext } from 'node:tls';
 import { AccessTokens, type ServiceAccount } from './access-tokens.ts';
 import type { Adapter, Attempt } from './guard.ts';
 import { fittedPayload, type Payload } from './payload.ts';
@@ -12,7 +13,7 @@ export interface FcmOptions {
   /** https; null: Google's own. */
   readonly url: string | null;
   readonly account: ServiceAccount;
-  readonly ca?: readonly string[] | undefined;
+  readonly trust?: SecureContext | undefined;
   readonly clock?: () => number;
 }
 
@@ -37,14 +38,14 @@ export class FcmAdapter implements Adapter<FcmAddress> {
   readonly #wire: Wire;
   readonly #clock: () => number;
 
-  constructor({ url, account, ca, clock = Date.now }: FcmOptions) {
+  constructor({ url, account, trust, clock = Date.now }: FcmOptions) {
     this.#base = new URL(url ?? GOOGLE);
     const folder = this.#base.pathname.replace(/\/$/, '');
     this.#path = `${folder}/v1/projects/${encodeURIComponent(account.projectId)}/messages:send`;
     this.#clock = clock;
-    this.#tokens = new AccessTokens(account, ca, clock);
+    this.#tokens = new AccessTokens(account, trust, clock);
     const { origin } = this.#base;
-    this.#wire = new Wire({ origin, ca, protocols: ['h2', 'http/1.1'], streams: 100, connections: 16 });
+    this.#wire = new Wire({ origin, trust, protocols: ['h2', 'http/1.1'], streams: 100, connections: 16 });
   }
 
   hostOf(): string {

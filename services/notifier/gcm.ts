@@ -4,6 +4,7 @@
  * Source of the answers: the legacy "FCM HTTP protocol reference".
  */
 import { Agent } from 'node:https';
+import type { SecureContext } from 'node:tls';
 import gcm from 'node-gcm';
 import { MAX_TTL_SECONDS, READ_COLLAPSE_KEY } from './fcm.ts';
 import type { Adapter, Attempt } from './guard.ts';
@@ -15,7 +16,7 @@ export interface GcmOptions {
   /** https; the whole address that is posted to. */
   readonly url: string;
   readonly key: string;
-  readonly ca?: readonly string[] | undefined;
+  readonly trust?: SecureContext | undefined;
   readonly clock?: () => number;
 }
 
@@ -50,7 +51,7 @@ export class GcmAdapter implements Adapter<GcmAddress> {
     this.#agent = new Agent({
       keepAlive: true,
       maxSockets: CONNECTIONS,
-      ...(options.ca === undefined ? {} : { ca: [...options.ca] }),
+      ...(options.trust === undefined ? {} : { secureContext: options.trust }),
     });
   }
 

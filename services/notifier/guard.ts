@@ -2,6 +2,7 @@
  * What makes a `PushProvider` of an adapter: a gate for each host, a deadline for each push, figures, alarms. An adapter only
  * says what one attempt came to; whatever it does, the promise of the port is kept here.
  */
+import { setMaxListeners } from 'node:events';
 import type { Millis } from '../../schema/ids.ts';
 import type { Logger } from '../logger.ts';
 import { type Health, LONGEST_PAUSE_MS } from './circuit.ts';
@@ -90,6 +91,8 @@ export class Guard<A extends PushAddress> implements PushProvider {
 
   async push(address: PushAddress, message: PushMessage, { signal }: { signal: AbortSignal }): Promise<PushResult> {
     const startedAt = performance.now();
+    // One signal for all of a caller's pushes is as it should be, and no leak to be warned of.
+    setMaxListeners(0, signal);
     const result = await this.#push(address, message, signal).catch((error: unknown) => this.#fault(error));
     this.#options.observe.pushed(this.provider, result.kind, performance.now() - startedAt);
     return result;
@@ -157,7 +160,8 @@ export class Guard<A extends PushAddress> implements PushProvider {
       const late = (): void => resolve({ kind: 'retry', code: 'TIMEOUT', of: 'host' });
       signal.addEventListener('abort', late, { once: true });
       if (signal.aborted) return late();
-      this.#adapter.attempt(address, message, signal).then(resolve, (error: unknown) => {
+      const attempting = async () => this.#adapter.attempt(address, message, signal);
+      attempting().then(resolve, (error: unknown) => {
         this.#fault(error);
         // A fault of ours: the next attempt may meet another state of things, and the host is not to blame.
         resolve({ kind: 'retry', code: 'FAULT', of: 'address' });

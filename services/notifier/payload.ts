@@ -83,11 +83,8 @@ const CLUSTER_UNITS = 64;
 /** The longest beginning of at most so many code units that ends between two characters. */
 export function cutAt(text: string, units: number): string {
   if (units >= text.length) return text;
-  const from = Math.max(0, units - CLUSTER_UNITS);
-  // A window is enough to see where the last character begins; it may begin inside a character itself.
-  const start = isLowSurrogate(text, from) ? from + 1 : from;
-  const last = CHARACTERS.segment(text.slice(start, units + CLUSTER_UNITS)).containing(units - start);
-  const end = last === undefined || last.index === 0 ? units : start + last.index;
+  const start = CHARACTERS.segment(text.slice(0, units + CLUSTER_UNITS)).containing(units)?.index ?? units;
+  const end = units - start > CLUSTER_UNITS ? units : start;
   return text.slice(0, isLowSurrogate(text, end) ? end - 1 : end);
 }
 

@@ -1,7 +1,7 @@
 /** Opens the push providers that the settings turn on. A setting that cannot be used stops the start, by its name. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { rootCertificates } from 'node:tls';
+import { createSecureContext, rootCertificates } from 'node:tls';
 import type { Registry } from 'prom-client';
 import { z } from 'zod';
 import { type Config, ConfigError } from '../config.ts';
@@ -32,13 +32,29 @@ const LIMITS: Readonly<Record<ProviderName, Limits>> = {
   WEB_PUSH: { underWay: 128, waiting: 1_000, hosts: 1_024, toUnproven: 64 },
 };
 
+export interface ProvidersOptions {
+  readonly log: Logger;
+  readonly registry: Registry;
+  /** For one push, from its turn on; default 10 s. */
+  readonly timeoutMs?: number;
+  /** Only tests give it: which addresses Web Push may connect to, in place of the public ones. */
+  readonly allows?: (address: string) => boolean;
+}
+
 /** Throws `ConfigError`. */
-export function openProviders(push: Config['push'], { log, registry }: { log: Logger; registry: Registry }): Providers {
-  const adapters = adaptersOf(push, log);
+export function openProviders(push: Config['push'], options: ProvidersOptions): Providers {
+  const { log, registry, timeoutMs } = options;
+  const adapters = adaptersOf(push, options);
   const guards = new Map<ProviderName, Guard<PushAddress>>();
   const observe = pushMetrics(registry, () => new Map([...guards].map(([name, { load }]) => [name, load])));
   for (const adapter of adapters)
-    guards.set(adapter.provider, new Guard(adapter, { limits: LIMITS[adapter.provider], log, observe }));
+    guards.set(
+      adapter.provider,
+      new Guard(adapter, {
+        ...{ limits: LIMITS[adapter.provider], log, observe },
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      }),
+    );
   return {
     on: guards,
     stop: async () => {
@@ -47,8 +63,8 @@ export function openProviders(push: Config['push'], { log, registry }: { log: Lo
   };
 }
 
-function adaptersOf({ apns, fcm, gcm, vapid, caFile }: Config['push'], log: Logger): Adapter[] {
-  const ca = caFile === null ? undefined : [...rootCertificates, readAuthority(caFile)];
+function adaptersOf({ apns, fcm, gcm, vapid, caFile }: Config['push'], { log, allows }: ProvidersOptions): Adapter[] {
+  const trust = caFile === null ? undefined : createSecureContext({ ca: [...rootCertificates, readAuthority(caFile)] });
   const adapters: Adapter[] = [];
   if (apns !== null)
     adapters.push(
@@ -56,19 +72,19 @@ function adaptersOf({ apns, fcm, gcm, vapid, caFile }: Config['push'], log: Logg
         ...apns,
         url: secureUrl('LANES_APNS_URL', apns.url),
         signingKey: readApnsKey(apns.keyFile),
-        ca,
+        trust,
       }),
     );
   if (fcm !== null)
     adapters.push(
-      new FcmAdapter({ url: secureUrl('LANES_FCM_URL', fcm.url), account: readAccount(fcm.serviceAccountFile), ca }),
+      new FcmAdapter({ url: secureUrl('LANES_FCM_URL', fcm.url), account: readAccount(fcm.serviceAccountFile), trust }),
     );
-  if (gcm !== null) adapters.push(new GcmAdapter({ url: secureUrl('LANES_GCM_URL', gcm.url), key: gcm.key, ca }));
+  if (gcm !== null) adapters.push(new GcmAdapter({ url: secureUrl('LANES_GCM_URL', gcm.url), key: gcm.key, trust }));
   if (vapid !== null) {
     const key = readVapid(vapid.keyFile);
     // What the app's page subscribes with; public.
     log.info({ applicationServerKey: key.publicKey }, 'Web Push is on');
-    adapters.push(new WebPushAdapter({ key, subject: contactOf(vapid.subject), ca }));
+    adapters.push(new WebPushAdapter({ key, subject: contactOf(vapid.subject), trust, ...(allows && { allows }) }));
   }
   return adapters;
 }

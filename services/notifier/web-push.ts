@@ -4,6 +4,7 @@
  */
 import { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import type { SecureContext } from 'node:tls';
 import { MAX_TTL_SECONDS } from './fcm.ts';
 import type { Adapter, Attempt } from './guard.ts';
 import { conversationHash, fittedPayload, jsonBytes } from './payload.ts';
@@ -17,7 +18,7 @@ export interface WebPushOptions {
   readonly key: VapidKey;
   /** `mailto:` or https: whom a push service may turn to. */
   readonly subject: string;
-  readonly ca?: readonly string[] | undefined;
+  readonly trust?: SecureContext | undefined;
   readonly clock?: () => number;
   /** Which addresses may be connected to. Only tests give it, to reach push services on their own machine. */
   readonly allows?: (address: string) => boolean;
@@ -119,9 +120,9 @@ export class WebPushAdapter implements Adapter<WebPushAddress> {
     if (wire === undefined) {
       const [oldest] = this.#wires;
       if (oldest !== undefined && this.#wires.size >= WIRES) this.#leave(...oldest);
-      const { ca, allows = isPublicAddress, resolve = addressesOf } = this.#options;
+      const { trust, allows = isPublicAddress, resolve = addressesOf } = this.#options;
       const protocols = ['h2', 'http/1.1'] as const;
-      wire = new Wire({ origin, ca, protocols, streams: STREAMS, connections: CONNECTIONS, allows, resolve });
+      wire = new Wire({ origin, trust, protocols, streams: STREAMS, connections: CONNECTIONS, allows, resolve });
     } else this.#wires.delete(origin);
     this.#wires.set(origin, wire);
     return wire;
