@@ -1,12 +1,15 @@
-/** The projector as a process of its own: history, from the lanes to MongoDB. */
+/** The projector as a process of its own: history and receipts, from their logs to MongoDB. */
 import type { Config } from '../config.ts';
 import { openJetStreamJournal } from '../journal/jetstream.ts';
+import { openJetStreamReceipts } from '../journal/receipts-jetstream.ts';
 import type { Logger } from '../logger.ts';
 import { adminPortOf, createRegistry, startAdmin } from '../metrics.ts';
 import type { Running } from '../run.ts';
 import { Mongo } from '../views/connect.ts';
 import { projectorMetrics } from './metrics.ts';
 import { Projector } from './projector.ts';
+import { receiptsProjectorMetrics } from './receipts-metrics.ts';
+import { ReceiptsProjector } from './receipts-projector.ts';
 
 /** Longer than MongoDB takes for the largest insert on a slow disk. */
 const MONGO_ANSWER_MS = 20_000;
@@ -26,12 +29,21 @@ export async function start(config: Config, log: Logger, stopping?: AbortSignal)
       name: 'projector',
       signal: stopping,
     });
+    const receipts = await openJetStreamReceipts({
+      ...nats,
+      partitions,
+      log,
+      name: 'projector-receipts',
+      signal: stopping,
+    });
     const mongo = new Mongo(config.mongo, log, { socketTimeoutMs: MONGO_ANSWER_MS, maxPoolSize: 16 });
     const projector = new Projector({ journal, mongo, metrics, log });
+    const observe = receiptsProjectorMetrics(registry);
+    const receiptsProjector = new ReceiptsProjector({ receipts, mongo, observe, log });
     return {
       stop: async () => {
-        await projector.stop();
-        await Promise.all([journal.close(), mongo.close(), admin.stop()]);
+        await Promise.all([projector.stop(), receiptsProjector.stop()]);
+        await Promise.all([journal.close(), receipts.close(), mongo.close(), admin.stop()]);
       },
     };
   } catch (error) {

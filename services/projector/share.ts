@@ -1,9 +1,6 @@
 /** Which partitions are this projector's: an even share among all that live, by leases. */
 import type { Leases } from '../views/leases.ts';
 
-const WORK = 'projector:';
-const PRESENCE = 'projector@';
-
 export interface Held {
   readonly mine: readonly number[];
   /** Too many: to be released, by `release`, when they are no longer worked on. */
@@ -13,41 +10,46 @@ export interface Held {
 export class Share {
   readonly #leases: Leases;
   readonly #partitions: number;
+  /** Before the names of the leases: of partitions, and of projectors. */
+  readonly #work: string;
+  readonly #presence: string;
   #present = false;
 
-  constructor(leases: Leases, partitions: number) {
+  constructor(leases: Leases, partitions: number, kind: 'projector' | 'receipts' = 'projector') {
     this.#leases = leases;
     this.#partitions = partitions;
+    this.#work = `${kind}:`;
+    this.#presence = `${kind}@`;
   }
 
   /** To be called every second or so: keeps what is ours and takes what nobody holds, up to the share. */
   async keep(): Promise<Held> {
-    const presence = PRESENCE + this.#leases.owner;
+    const presence = this.#presence + this.#leases.owner;
     if (!this.#present) this.#present = await this.#leases.take(presence);
     const all = await this.#leases.list();
     const others = all.filter(
-      ({ name, owner, holds }) => name.startsWith(PRESENCE) && holds && owner !== this.#leases.owner,
+      ({ name, owner, holds }) => name.startsWith(this.#presence) && holds && owner !== this.#leases.owner,
     );
     const share = Math.ceil(this.#partitions / (others.length + 1));
     const byName = new Map(all.map((lease) => [lease.name, lease]));
     const partitions = Array.from({ length: this.#partitions }, (_, p) => p);
-    const had = partitions.filter((p) => byName.get(WORK + p)?.owner === this.#leases.owner);
-    await this.#leases.renew([presence, ...had.map((p) => WORK + p)]);
+    const had = partitions.filter((p) => byName.get(this.#work + p)?.owner === this.#leases.owner);
+    await this.#leases.renew([presence, ...had.map((p) => this.#work + p)]);
     const mine = had.slice(0, share);
     for (const p of partitions) {
       if (mine.length >= share) break;
-      const lease = byName.get(WORK + p);
-      if (!lease?.holds && !mine.includes(p) && (await this.#leases.take(WORK + p, lease))) mine.push(p);
+      const lease = byName.get(this.#work + p);
+      if (!lease?.holds && !mine.includes(p) && (await this.#leases.take(this.#work + p, lease))) mine.push(p);
     }
     return { mine, surplus: had.slice(share) };
   }
 
   release(partitions: readonly number[]): Promise<void> {
-    return this.#leases.release(partitions.map((p) => WORK + p));
+    return this.#leases.release(partitions.map((p) => this.#work + p));
   }
 
   /** Whoever waits can go on at once. */
   leave(partitions: readonly number[]): Promise<void> {
-    return this.#leases.release([PRESENCE + this.#leases.owner, ...partitions.map((p) => WORK + p)]);
+    return this.#leases.release([this.#presence + this.#leases.owner, ...partitions.map((p) => this.#work + p)]);
   }
 }
