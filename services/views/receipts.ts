@@ -56,6 +56,8 @@ export interface ReceiptBoardOptions {
   readonly log: Logger;
   /** Marks held that MongoDB may not have yet, of about 250 bytes each. */
   readonly maxMarks?: number;
+  /** How often the projector's positions are read, so that what MongoDB holds is dropped here. */
+  readonly positionsMs?: number;
 }
 
 /** Does not wait for MongoDB or NATS. Neither is closed with it. */
@@ -64,7 +66,6 @@ export function openReceiptBoard(options: ReceiptBoardOptions): ReceiptBoard {
 }
 
 const MARKS_MAX = 250_000;
-/** How often the projector's positions are read, so that what MongoDB holds is dropped here. */
 const POSITIONS_MS = 1_000;
 const FIRST_POSITIONS_MS = 100;
 
@@ -74,10 +75,12 @@ class Board implements ReceiptBoard {
   readonly #tails: readonly ReceiptTail[];
   readonly #lanes = new Fresh<LaneId, ReadonlyMap<UserId, Mine>>((lane) => this.#readLane(lane));
   readonly #listeners = new Set<(marks: readonly Mark[]) => void>();
+  readonly #positionsMs: number;
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
-  constructor({ receipts, mongo, log, maxMarks = MARKS_MAX }: ReceiptBoardOptions) {
+  constructor({ receipts, mongo, log, maxMarks = MARKS_MAX, positionsMs = POSITIONS_MS }: ReceiptBoardOptions) {
+    this.#positionsMs = positionsMs;
     this.#mongo = mongo;
     this.#log = log;
     const room = new Room(maxMarks);
@@ -227,7 +230,7 @@ class Board implements ReceiptBoard {
     }
     if (this.#isStopped) return;
     const isWhole = this.#tails.every((tail) => tail.isFollowing);
-    this.#timer = setTimeout(() => void this.#learnPositions(), isWhole ? POSITIONS_MS : FIRST_POSITIONS_MS);
+    this.#timer = setTimeout(() => void this.#learnPositions(), isWhole ? this.#positionsMs : FIRST_POSITIONS_MS);
   }
 }
 

@@ -1,0 +1,362 @@
+/**
+ * What readers are told of receipts is what a list of the marks says, wherever the projector is, whatever it did twice and
+ * wherever it died: a real mongod, and a log that is written step by step.
+ */
+import { performance } from 'node:perf_hooks';
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { DeviceId, LaneId, UserId } from '../schema/ids.ts';
+import type { Mark } from '../schema/receipts.ts';
+import { partitionOf } from '../schema/subjects.ts';
+import { JournalUnavailable } from '../services/journal/journal.ts';
+import { MemoryReceipts } from '../services/journal/receipts-memory.ts';
+import { projectReceipts } from '../services/projector/receipts-partition.ts';
+import { ReceiptsSession } from '../services/projector/receipts-session.ts';
+import { Mongo } from '../services/views/connect.ts';
+import { HistoryUnavailable } from '../services/views/history.ts';
+import { openReceiptBoard, type ReceiptBoard } from '../services/views/receipts.ts';
+import {
+  deviceMarksOf,
+  type FoldedMarks,
+  markLogOf,
+  marksOf,
+  ReceiptStore,
+  receiptPositionsOf,
+} from '../services/views/receipts-store.ts';
+import { markOf, receiptsOf } from './receipts.contract.ts';
+import { silent } from './support/projecting.ts';
+import { until } from './support/scribe.ts';
+import { startServers, type TestServers } from './support/servers.ts';
+
+const PARTITIONS = 2;
+const LANES = ['c1', 'c2', 'c3', 'c4'] as LaneId[];
+const USERS = ['alice', 'bob', 'carol'] as UserId[];
+const DEVICES = ['phone', 'tablet'] as DeviceId[];
+const SEQS = 12;
+
+let servers: TestServers;
+let mongo: Mongo;
+beforeAll(async () => {
+  servers = await startServers({ nats: false });
+  mongo = new Mongo(servers.config().mongo, silent, { socketTimeoutMs: 5_000, maxPoolSize: 16 });
+});
+afterAll(async () => {
+  await mongo?.close();
+  await servers?.stop();
+});
+
+const forgetAll = async (): Promise<void> => {
+  const db = await mongo.db();
+  await Promise.all(
+    [marksOf(db), markLogOf(db), deviceMarksOf(db), receiptPositionsOf(db)].map((all) => all.deleteMany({} as never)),
+  );
+};
+const unseen = { written: () => undefined, unreadable: () => undefined };
+const openSession = (store = new ReceiptStore(() => mongo.db())) =>
+  new ReceiptsSession(store, { log: silent, observe: unseen, roundMs: 0 });
+
+/** Up to where `share` of each partition's log is. */
+async function project(log: MemoryReceipts, share = 1, session = openSession()): Promise<void> {
+  const { signal } = new AbortController();
+  await Promise.all(
+    Array.from({ length: PARTITIONS }, async (_, p) => {
+      const wanted = Math.ceil((await log.end(p)) * share);
+      if (wanted > 0) await projectReceipts(log, session, p, { signal, until: wanted });
+    }),
+  );
+}
+
+/** As a projector that is killed in the midst of a write: `log` is written and nothing else, or all but the position. */
+async function projectAndDie(log: MemoryReceipts, after: 'log' | 'marks'): Promise<void> {
+  let died: () => void = () => undefined;
+  const death = new Promise<void>((resolve) => {
+    died = resolve;
+  });
+  class Dying extends ReceiptStore {
+    override async write(folded: FoldedMarks): Promise<void> {
+      await super.write(after === 'log' ? { ...folded, marks: [], devices: [] } : folded);
+      died();
+      await new Promise(() => undefined);
+    }
+  }
+  const session = openSession(new Dying(() => mongo.db()));
+  const projecting = project(log, 1, session);
+  projecting.catch(() => undefined);
+  await Promise.race([death, projecting]);
+}
+
+/** The model: the marks of each partition in their order. */
+const modelOf = (log: readonly Mark[]) => {
+  const theirs = (lane: LaneId, user: UserId) => log.filter((mark) => mark.l === lane && mark.u === user);
+  const most = (marks: readonly Mark[]) => Math.max(0, ...marks.map(({ s }) => s));
+  const mine = (lane: LaneId, user: UserId) => {
+    const marks = theirs(lane, user);
+    return marks.length === 0
+      ? undefined
+      : { delivered: most(marks), read: most(marks.filter(({ k }) => k === 'read')) };
+  };
+  const when = (lane: LaneId, user: UserId, seq: number) => {
+    const delivered = theirs(lane, user).find(({ s }) => s >= seq);
+    const read = theirs(lane, user).find(({ s, k }) => s >= seq && k === 'read');
+    return {
+      ...(delivered ? { deliveredAt: delivered.at } : {}),
+      ...(delivered?.d ? { deliveredTo: delivered.d } : {}),
+      ...(read ? { readAt: read.at } : {}),
+    };
+  };
+  const device = (user: UserId, d: DeviceId) => {
+    const all = LANES.map((lane): [LaneId, number] => [
+      lane,
+      most(theirs(lane, user).filter((mark) => mark.d === d && mark.k === 'delivered')),
+    ]);
+    return new Map(all.filter(([, seq]) => seq > 0));
+  };
+  return { mine, when, device };
+};
+
+async function checkAll(board: ReceiptBoard, marks: readonly Mark[]): Promise<void> {
+  const model = modelOf(marks);
+  for (const lane of LANES) {
+    const expected = USERS.map((user) => [user, model.mine(lane, user)] as const).filter(([, mine]) => mine);
+    expect(await board.of(lane)).toEqual(new Map(expected as [UserId, never][]));
+    for (const seq of [1, 4, SEQS]) {
+      const all = await board.whenAll(lane, USERS, seq);
+      for (const user of USERS)
+        expect(all.get(user) ?? {}, `${lane} ${user} ${seq}`).toEqual(model.when(lane, user, seq));
+    }
+  }
+  for (const user of USERS) {
+    const expected = LANES.map((lane) => [lane, model.mine(lane, user)] as const).filter(([, mine]) => mine);
+    expect(await board.ofUser(user, LANES)).toEqual(new Map(expected as [LaneId, never][]));
+    for (const device of DEVICES) expect(await board.device(user, device)).toEqual(model.device(user, device));
+  }
+}
+
+const anyMark = fc.record({
+  u: fc.constantFrom(...USERS),
+  l: fc.constantFrom(...LANES),
+  k: fc.constantFrom('delivered' as const, 'delivered' as const, 'read' as const),
+  s: fc.integer({ min: 1, max: SEQS }),
+  d: fc.option(fc.constantFrom(...DEVICES), { nil: undefined }),
+});
+const anyStep = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constant('mark' as const),
+      marks: fc.array(anyMark, { minLength: 1, maxLength: 6 }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('project' as const), share: fc.constantFrom(0.5, 1) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant('die' as const),
+      after: fc.constantFrom('log' as const, 'marks' as const),
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant({ type: 'two' as const }) },
+  { weight: 1, arbitrary: fc.constant({ type: 'replay' as const }) },
+  { weight: 2, arbitrary: fc.constant({ type: 'check' as const }) },
+);
+
+describe('the board of receipts', () => {
+  beforeEach(forgetAll);
+
+  it('says what a list of the marks says, wherever the projector is and whatever becomes of it', async () => {
+    let at = 1_700_000_000_000;
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyStep, { minLength: 3, maxLength: 25 }), async (steps) => {
+        await forgetAll();
+        const log = new MemoryReceipts({ partitions: PARTITIONS });
+        const board = openReceiptBoard({ receipts: log, mongo, log: silent, positionsMs: 5 });
+        const marks: Mark[] = [];
+        try {
+          for (const step of [...steps, { type: 'check' as const }])
+            switch (step.type) {
+              case 'mark': {
+                const some = step.marks.map(({ d, ...mark }): Mark => {
+                  // Clocks of different processes: later in the log is not always later by the clock.
+                  at += 7;
+                  return markOf(mark.u, mark.l, mark.s, { k: mark.k, at: at - (at % 3) * 5, ...(d ? { d } : {}) });
+                });
+                for (let p = 0; p < PARTITIONS; p++) {
+                  const here = some.filter(({ l }) => partitionOf(l, PARTITIONS) === p);
+                  if (here.length > 0) await log.append(p, receiptsOf(...here));
+                }
+                marks.push(...some);
+                break;
+              }
+              case 'project':
+                await project(log, step.share);
+                break;
+              case 'die':
+                await projectAndDie(log, step.after);
+                break;
+              case 'two':
+                await Promise.all([project(log), project(log), project(log, 0.5)]);
+                break;
+              case 'replay':
+                // As after a position that was lost: everything once more.
+                await receiptPositionsOf(await mongo.db()).deleteMany({});
+                await project(log, 0.5);
+                break;
+              case 'check':
+                await checkAll(board, marks);
+                break;
+              default:
+                step satisfies never;
+            }
+        } finally {
+          await board.stop();
+          await log.close();
+        }
+      }),
+      { numRuns: 40 },
+    );
+  }, 120_000);
+
+  it('writes down when each place was reached once, by the mark that reached it', async () => {
+    const log = new MemoryReceipts({ partitions: 1 });
+    const said = [
+      markOf('bob', 'c1', 5, { at: 100 }),
+      markOf('bob', 'c1', 3, { at: 200 }),
+      markOf('bob', 'c1', 5, { at: 300, k: 'read' }),
+      markOf('bob', 'c1', 8, { at: 400, k: 'read' }),
+      markOf('bob', 'c1', 7, { at: 500 }),
+    ];
+    for (const mark of said) await log.append(0, receiptsOf(mark));
+    const session = openSession();
+    const { signal } = new AbortController();
+    await projectReceipts(log, session, 0, { signal, until: 2 });
+    await projectReceipts(log, session, 0, { signal, until: 5 });
+    const raised = await markLogOf(await mongo.db())
+      .find({}, { sort: { _id: 1 } })
+      .toArray();
+    expect(raised.map(({ _id, at }) => [_id.k, _id.s, at])).toEqual([
+      ['delivered', 5, 100],
+      ['delivered', 8, 400],
+      ['read', 5, 300],
+      ['read', 8, 400],
+    ]);
+    expect(
+      await marksOf(await mongo.db())
+        .find()
+        .toArray(),
+    ).toEqual([{ _id: { l: 'c1', u: 'bob' }, d: 8, r: 8 }]);
+  });
+
+  it('begins a device anew where it was registered anew', async () => {
+    const log = new MemoryReceipts({ partitions: 1 });
+    const board = openReceiptBoard({ receipts: log, mongo, log: silent, positionsMs: 5 });
+    const [d] = DEVICES as [DeviceId];
+    await log.append(0, receiptsOf(markOf('bob', 'c1', 9, { d, at: 100 }), markOf('bob', 'c2', 3, { d, at: 300 })));
+    for (const projected of [false, true]) {
+      if (projected) await projectReceipts(log, openSession(), 0, { signal: new AbortController().signal, until: 1 });
+      expect(await board.device('bob' as UserId, d, 200)).toEqual(new Map([['c2', 3]]));
+      expect((await board.device('bob' as UserId, d)).size).toBe(2);
+    }
+    await board.stop();
+  });
+
+  it('tells marks as they come, and passes over what cannot be read', async () => {
+    const log = new MemoryReceipts({ partitions: 1 });
+    const board = openReceiptBoard({ receipts: log, mongo, log: silent });
+    const heard: number[] = [];
+    const listening = board.listen((marks) => heard.push(...marks.map(({ s }) => s)));
+    await log.append(0, receiptsOf(markOf('bob', 'c1', 1)));
+    log.put(0, new TextEncoder().encode('poison'));
+    await log.append(0, receiptsOf(markOf('bob', 'c1', 2), markOf('bob', 'c1', 1)));
+    expect(await board.of('c1' as LaneId)).toEqual(new Map([['bob', { delivered: 2, read: 0 }]]));
+    expect(heard).toEqual([1, 2, 1]);
+    listening.stop();
+    await log.append(0, receiptsOf(markOf('bob', 'c1', 3)));
+    expect((await board.of('c1' as LaneId)).get('bob' as UserId)?.delivered).toBe(3);
+    expect(heard).toEqual([1, 2, 1]);
+    await projectReceipts(log, openSession(), 0, { signal: new AbortController().signal, until: 4 });
+    expect(
+      await marksOf(await mongo.db())
+        .find()
+        .toArray(),
+    ).toEqual([{ _id: { l: 'c1', u: 'bob' }, d: 3 }]);
+    await board.stop();
+  });
+
+  it('holds no more than it may; it says so, and goes on when the projector has caught up', async () => {
+    const log = new MemoryReceipts({ partitions: PARTITIONS });
+    const board = openReceiptBoard({ receipts: log, mongo, log: silent, maxMarks: 1_000, positionsMs: 5 });
+    const lane = LANES.find((id) => partitionOf(id, PARTITIONS) === 0) as LaneId;
+    const some = (seq: number) => receiptsOf(...Array.from({ length: 100 }, (_, i) => markOf(`u${i}`, lane, seq)));
+    for (let seq = 1; seq <= 300; seq++) await log.append(0, some(seq));
+    await expect(board.of(lane)).rejects.toThrow(JournalUnavailable);
+    await project(log);
+    const of = await until(
+      () => board.of(lane).catch(() => undefined),
+      (found) => found !== undefined,
+    );
+    expect(of?.size).toBe(100);
+    expect(new Set([...(of?.values() ?? [])].map(({ delivered }) => delivered))).toEqual(new Set([300]));
+    await board.stop();
+  });
+
+  it('follows a log that was made anew, and folds it into what was known', async () => {
+    const old = new MemoryReceipts({ partitions: 1 });
+    for (let seq = 1; seq <= 5; seq++) await old.append(0, receiptsOf(markOf('bob', 'c1', seq)));
+    const { signal } = new AbortController();
+    await projectReceipts(old, openSession(), 0, { signal, until: 5 });
+    for (const records of [2, 7]) {
+      const anew = new MemoryReceipts({ partitions: 1 });
+      const board = openReceiptBoard({ receipts: anew, mongo, log: silent, positionsMs: 5 });
+      for (let seq = 1; seq <= records; seq++) await anew.append(0, receiptsOf(markOf('carol', 'c1', seq * records)));
+      await projectReceipts(anew, openSession(), 0, { signal, until: records });
+      const of = await until(
+        () => board.of('c1' as LaneId).catch(() => undefined),
+        (found) => found?.get('carol' as UserId)?.delivered === records * records,
+      );
+      expect(of?.get('bob' as UserId)?.delivered).toBe(5);
+      await board.stop();
+    }
+  });
+
+  it('cannot tell while MongoDB is down, and answers in time; afterwards it is as it was', async () => {
+    const log = new MemoryReceipts({ partitions: PARTITIONS });
+    const board = openReceiptBoard({ receipts: log, mongo, log: silent, positionsMs: 5 });
+    const marks = LANES.map((lane, i) => markOf('bob', lane, i + 1));
+    for (const mark of marks) await log.append(partitionOf(mark.l, PARTITIONS), receiptsOf(mark));
+    await checkAll(board, marks);
+    const session = openSession();
+    const stop = new AbortController();
+    const projecting = [0, 1].map((p) => projectReceipts(log, session, p, { signal: stop.signal }));
+    await servers.mongo.kill9();
+    const began = performance.now();
+    await expect(board.of(LANES[0] as LaneId)).rejects.toThrow(HistoryUnavailable);
+    expect(performance.now() - began).toBeLessThan(3_500);
+    const cold = openReceiptBoard({ receipts: log, mongo, log: silent });
+    await expect(cold.of(LANES[0] as LaneId)).rejects.toThrow(HistoryUnavailable);
+    for (const lane of LANES) {
+      const mark = markOf('carol', lane, 3, { k: 'read' });
+      marks.push(mark);
+      await log.append(partitionOf(lane, PARTITIONS), receiptsOf(mark));
+    }
+    await servers.mongo.restart();
+    for (const one of [board, cold]) {
+      await until(
+        () => one.of(LANES[0] as LaneId).catch(() => undefined),
+        (found) => found !== undefined,
+      );
+      await checkAll(one, marks);
+    }
+    await until(
+      async () =>
+        (
+          await receiptPositionsOf(await mongo.db())
+            .find()
+            .toArray()
+        ).map(({ w }) => w),
+      (ws) => ws.length === PARTITIONS,
+    );
+    stop.abort();
+    await Promise.all(projecting);
+    await Promise.all([board.stop(), cold.stop()]);
+  }, 60_000);
+});
