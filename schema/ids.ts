@@ -51,3 +51,4 @@ export const revisionOf = (value: number): Revision => value as Revision;
 /** `Message.id`, and an event's id on NATS. */
 export const messageIdOf = (lane: LaneId, seq: number): string => `${lane}:${seq}`;
 export const memberIdOf = (lane: LaneId, user: UserId): string => `${lane}:${user}`;
+export const deliveryIdOf = (lane: LaneId, seq: number, user: UserId): string => `${lane}:${seq}:${user}`;

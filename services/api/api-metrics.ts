@@ -2,6 +2,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Outcome } from '../../schema/commands.ts';
 import type { LaneId } from '../../schema/ids.ts';
+import type { ReceiptsObserver } from '../journal/receipts.ts';
 import type { SubmitObserver } from '../journal/submit.ts';
 
 export type Door = 'http' | 'ws' | 'sse';
@@ -11,6 +12,7 @@ export interface ApiMetrics {
   answered(door: Door, ok: boolean, tookMs: number): void;
   /** What Submit does; `onFound` hears of lanes whose listeners may have missed a record. */
   observer(onFound: (lane: LaneId) => void): SubmitObserver;
+  readonly receipts: ReceiptsObserver;
 }
 
 const LATENCY_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -47,6 +49,28 @@ export function createApiMetrics(registry: Registry, open: () => Readonly<Record
       latency.observe({ door }, tookMs / 1000);
     },
     observer: (onFound) => ({ ...submitFigures(registers), found: onFound }),
+    receipts: receiptFigures(registers),
+  };
+}
+
+function receiptFigures(registers: Registry[]): ReceiptsObserver {
+  const marks = new Counter({
+    name: 'lanes_marks_total',
+    help: 'Delivered and read marks on their way into the log of receipts, by what became of their append.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const appends = new Histogram({
+    name: 'lanes_receipt_append_seconds',
+    help: 'From an append to the log of receipts to its answer.',
+    buckets: LATENCY_S,
+    registers,
+  });
+  return {
+    appended: (tookMs, kind, count) => {
+      marks.inc({ outcome: kind }, count);
+      appends.observe(tookMs / 1000);
+    },
   };
 }
 

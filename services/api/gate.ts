@@ -10,6 +10,8 @@ import type { Ring } from './ring.ts';
 export interface Viewer {
   readonly user: UserId;
   readonly admin: boolean;
+  /** A server of the host application, acting for `user`. */
+  readonly server?: boolean;
 }
 
 export class Gate {

@@ -10,7 +10,7 @@ import { answer } from './http-answer.ts';
 import { Counts, MAX_SOCKETS_PER_USER } from './limits.ts';
 import { corsHeadersOf } from './origins.ts';
 import { sseSink } from './sse-sink.ts';
-import type { ConversationStreams } from './stream.ts';
+import type { OpensStreams } from './subscriptions.ts';
 
 /** How soon after its token a stream ends, at the latest. */
 const SWEEP_EVERY_MS = 500;
@@ -35,12 +35,12 @@ interface Open {
 }
 
 export class EventStreams {
-  readonly #streams: ConversationStreams;
+  readonly #streams: OpensStreams;
   readonly #perUser: Counts;
   readonly #open = new Set<Open>();
   readonly #sweep: NodeJS.Timeout;
 
-  constructor(streams: ConversationStreams, perUser = new Counts(MAX_SOCKETS_PER_USER)) {
+  constructor(streams: OpensStreams, perUser = new Counts(MAX_SOCKETS_PER_USER)) {
     this.#streams = streams;
     this.#perUser = perUser;
     this.#sweep = setInterval(() => this.#sweepAll(), SWEEP_EVERY_MS).unref();
@@ -73,7 +73,7 @@ export class EventStreams {
         document,
         operationName: operation.operation.name?.value,
         variables,
-        viewer: { user: actor.user, admin: actor.admin },
+        viewer: { user: actor.user, admin: actor.admin, server: actor.server },
         lastSeen,
       },
       sink,

@@ -29,7 +29,8 @@ export const newStreamCounts = (): StreamCounts => ({
   resets: { TOO_FAR_BEHIND: 0, AHEAD: 0, STORE_REBUILT: 0 },
 });
 
-export function registerStreamMetrics(registry: Registry, counts: StreamCounts): void {
+/** `deliveries` says how many streams of `Subscription.delivery` are open when the figures are read. */
+export function registerStreamMetrics(registry: Registry, counts: StreamCounts, deliveries = () => 0): void {
   const registers = [registry];
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
@@ -51,6 +52,7 @@ export function registerStreamMetrics(registry: Registry, counts: StreamCounts):
       },
     });
   gauge('lanes_live_subscribers', 'Open streams of conversations.', () => counts.followers);
+  gauge('lanes_delivery_subscribers', 'Open streams of deliveries.', deliveries);
   gauge('lanes_live_lanes', 'Conversations that at least one stream follows.', () => counts.hubs);
   counter('lanes_deliveries_total', 'Frames written to streams.', () => counts.deliveries);
   counter('lanes_catch_ups_total', 'Streams that read the lane or history to catch up.', () => counts.catchUps);

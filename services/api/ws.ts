@@ -23,7 +23,7 @@ import {
   MAX_SOCKETS_PER_USER,
 } from './limits.ts';
 import type { Origins } from './origins.ts';
-import type { ConversationStreams } from './stream.ts';
+import type { OpensStreams } from './subscriptions.ts';
 import { CLOSES, type Close, Connection } from './ws-connection.ts';
 import { wsSink } from './ws-sink.ts';
 
@@ -39,7 +39,7 @@ export interface SocketParts {
   readonly lanes: Lanes;
   readonly admission: Admission;
   readonly origins: Origins;
-  readonly streams: ConversationStreams;
+  readonly streams: OpensStreams;
   readonly metrics: ApiMetrics;
   readonly log: Logger;
 }
@@ -228,10 +228,10 @@ export class Sockets {
 
   /** Frames go to the socket directly; what graphql-ws gets settles at the stream's end. */
   #subscribe({ connection, id, document, operation, variables, contextValue }: SocketOperation) {
-    const { user, admin } = contextValue.identity.actor;
+    const { user, admin, server } = contextValue.identity.actor;
     const sink = wsSink(connection.socket, id);
     const stream = this.#parts.streams.open(
-      { document, operationName: operation.name?.value, variables, viewer: { user, admin } },
+      { document, operationName: operation.name?.value, variables, viewer: { user, admin, server } },
       sink,
     );
     return sink.follow(stream);

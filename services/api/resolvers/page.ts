@@ -72,7 +72,7 @@ export function lanePageOf(args: LanePageArgs): LanePageAsk {
 const isGiven = <T>(value: Maybe<T> | undefined): value is T => value !== null && value !== undefined;
 
 /** The letter is the list's, the digit the form's version. */
-type CursorKind = 's1' | 'm1' | 'c1';
+type CursorKind = 's1' | 'm1' | 'c1' | 'u1';
 const cursor = (kind: CursorKind, ...parts: readonly (string | number)[]): string =>
   Buffer.from([kind, ...parts].join(':'), 'latin1').toString('base64url');
 
@@ -97,6 +97,13 @@ export function memberOfCursor(field: string, value: string): { readonly joinedS
   const user = parseUserId(id);
   if (user === undefined) throw notACursor(field);
   return { joinedSeq: numberOf(field, joinedSeq), user };
+}
+
+export const userCursor = (user: UserId): string => cursor('u1', user);
+export function userOfCursor(field: string, value: string): UserId {
+  const user = parseUserId(partsOf('u1', field, value, 1)[0]);
+  if (user === undefined) throw notACursor(field);
+  return user;
 }
 
 export const activityCursor = (at: Millis, lane: LaneId): string => cursor('c1', at, lane);
