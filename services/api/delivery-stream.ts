@@ -32,7 +32,7 @@ const RETRY_MS = 2_000;
 /** Followers that look at once; the others wait their turn. */
 const LOOKS_AT_ONCE = 16;
 /** Past it a new stream is refused with the error `RATE_LIMITED`. */
-const FOLLOWERS_MAX = 20_000;
+const FOLLOWERS_MAX = 5_000;
 const RETRY_AFTER_MS = 5_000;
 
 export interface DeliveryStreamParts {
@@ -88,6 +88,8 @@ interface Followed {
   readonly viewer: Viewer;
 }
 
+const READ = Symbol('read');
+
 interface FollowerParts extends DeliveryStreamParts {
   readonly frames: Frames;
   readonly slots: Slots;
@@ -99,8 +101,8 @@ class DeliveryFollower implements Stoppable {
   readonly #sink: Sink;
   readonly #onEnd: () => void;
   readonly #stopping = new AbortController();
-  /** What each recipient was given last: only another one is given. */
-  readonly #given = new Map<UserId, string>();
+  /** What was given of each recipient last: only what differs is given. READ is the end. */
+  readonly #given = new Map<UserId, string | typeof READ>();
   /** To be looked at: all, or these. */
   #changed: Set<UserId> | 'all' = 'all';
   #wake: (() => void) | undefined;
@@ -153,8 +155,9 @@ class DeliveryFollower implements Stoppable {
 
   #hear(users: readonly UserId[] | undefined): void {
     if (users === undefined) this.#changed = 'all';
-    else if (this.#changed !== 'all') for (const user of users) this.#changed.add(user);
-    this.#wake?.();
+    else if (this.#changed !== 'all')
+      for (const user of users) if (this.#given.get(user) !== READ) this.#changed.add(user);
+    if (this.#changed === 'all' || this.#changed.size > 0) this.#wake?.();
   }
 
   /** Undefined: there is none that this viewer may see anything of. */
@@ -185,7 +188,8 @@ class DeliveryFollower implements Stoppable {
       if (!this.#sees(loaded)) return false;
       const { users, isWhole } = insightOf(loaded, message, this.#followed.viewer);
       if (!isWhole && users.length === 0) return false;
-      const wanted = changed === 'all' ? users : users.filter((user) => changed.has(user));
+      const unread = users.filter((user) => this.#given.get(user) !== READ);
+      const wanted = changed === 'all' ? unread : unread.filter((user) => changed.has(user));
       for (let i = 0; i < wanted.length && !this.#isStopped; i += LOOK_USERS) {
         const some = wanted.slice(i, i + LOOK_USERS);
         await this.#give(await slots.hold(() => this.#partsOf(loaded, message, some)));
@@ -211,7 +215,7 @@ class DeliveryFollower implements Stoppable {
       const seen = JSON.stringify(source);
       if (this.#given.get(user) === seen) continue;
       parts.push(await frames.execute(operation, source));
-      this.#given.set(user, seen);
+      this.#given.set(user, source.delivery.state === 'READ' ? READ : seen);
     }
     return parts;
   }

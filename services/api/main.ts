@@ -1,18 +1,19 @@
 /** The room: one process of the GraphQL API, its parts made in order and stopped in the order that loses nothing. */
+import type { GraphQLSchema } from 'graphql';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config.ts';
-import { openJetStreamJournal } from '../journal/jetstream.ts';
 import type { Journal } from '../journal/journal.ts';
-import { Lanes } from '../journal/lanes.ts';
+import { Marking } from '../journal/marking.ts';
+import { Receipts } from '../journal/receipts.ts';
 import { Submit } from '../journal/submit.ts';
 import { DEFAULT_RULES } from '../lane/decide.ts';
 import type { Logger } from '../logger.ts';
+
 import { adminPortOf, createRegistry, startAdmin } from '../metrics.ts';
-import { openHistory } from '../views/history.ts';
-import { openReads } from '../views/reads.ts';
 import { Admission } from './admission.ts';
 import { createApiMetrics } from './api-metrics.ts';
 import { Auth } from './auth.ts';
+import { DeliveryStreams } from './delivery-stream.ts';
 import { createEngine } from './engine.ts';
 import { GraphiQL } from './graphiql.ts';
 import { HttpDoor } from './http.ts';
@@ -20,15 +21,22 @@ import { Buckets } from './limits.ts';
 import { Origins } from './origins.ts';
 import { People } from './people.ts';
 import { Readiness } from './readiness.ts';
+import { ReceiptFeed } from './receipt-feed.ts';
+import { requestMarks } from './request-marks.ts';
 import { conversationResolvers } from './resolvers/conversation.ts';
+import { deliveryResolvers } from './resolvers/delivery.ts';
+import { deviceResolvers } from './resolvers/devices.ts';
 import { eventResolvers } from './resolvers/events.ts';
 import { mutationResolvers } from './resolvers/mutation.ts';
 import { queryResolvers, userResolvers } from './resolvers/query.ts';
+import { receiptFrameResolvers, receiptResolvers } from './resolvers/receipts.ts';
 import { schemaWith } from './resolvers/schema.ts';
 import { ApiServer } from './server.ts';
 import { EventStreams } from './sse.ts';
+import { type Connections, connect, disconnect, openStores, type Stores } from './stores.ts';
 import { openStreams } from './stream.ts';
-import { newStreamCounts, registerStreamMetrics } from './stream-metrics.ts';
+import { newStreamCounts, registerStreamMetrics, type StreamCounts } from './stream-metrics.ts';
+import { subscriptionsOf } from './subscriptions.ts';
 import { Sockets } from './ws.ts';
 
 export interface Api {
@@ -38,8 +46,6 @@ export interface Api {
   stop(): Promise<void>;
 }
 
-/** Folded lanes kept, in entries of about 150 bytes: some 150 MB. */
-const LANES_WEIGHT = 1_000_000;
 /** How long answers under way and closing handshakes may take. */
 const DRAIN_MS = 5_000;
 
@@ -55,11 +61,10 @@ export async function start(config: Config, log: Logger, signal?: AbortSignal): 
   try {
     const admin = await startAdmin({ host: config.host, port: adminPortOf(config, 'api'), registry });
     stops.push(() => admin.stop());
-    const { nats, partitions, storeBytes: maxBytes } = config;
-    const journal = await openJetStreamJournal({ ...nats, partitions, maxBytes, log, name: 'api', signal });
-    const room = openRoom(config, log, { journal, registry, readiness });
+    const connections = await connect(config, log, signal);
+    const room = openRoom(config, log, { connections, registry, readiness });
     server.open(room.doors);
-    readiness.opened(journal);
+    readiness.opened(connections.journal);
     log.info({ port: server.port, adminPort: admin.port }, 'the api accepts sends');
     const stop = async () => {
       readiness.drain();
@@ -85,60 +90,97 @@ export async function start(config: Config, log: Logger, signal?: AbortSignal): 
 }
 
 interface Base {
-  readonly journal: Journal;
+  readonly connections: Connections;
   readonly registry: Registry;
   readonly readiness: Readiness;
 }
 
-/** Everything between the store and the doors. */
-function openRoom(config: Config, log: Logger, { journal, registry, readiness }: Base) {
-  const history = openHistory(config, log);
+/** Everything between the stores and the doors. */
+function openRoom(config: Config, log: Logger, { connections, registry, readiness }: Base) {
+  const { journal } = connections;
+  const stores = openStores(config, log, connections);
+  const { history, lanes, reads } = stores;
   const people = new People(history, log);
-  const lanes = new Lanes(journal, { maxWeight: LANES_WEIGHT, log });
-  const reads = openReads(history, journal);
   const metrics = createApiMetrics(registry, () => ({ ws: sockets.size, sse: events.size }));
   const counts = newStreamCounts();
-  registerStreamMetrics(registry, counts);
+  registerStreamMetrics(registry, counts, () => followed.deliveries.size);
   const submit = new Submit(journal, lanes, reads, {
     rules: { ...DEFAULT_RULES, create: config.create, membersAdd: config.membersAdd },
     clock: Date.now,
     log,
-    observer: metrics.observer((lane) => streams.ring(lane)),
+    observer: metrics.observer((lane) => followed.conversations.ring(lane)),
   });
-  const schema = schemaWith({
-    ...eventResolvers,
-    ...userResolvers(people),
-    ...conversationResolvers(reads),
-    ...queryResolvers({ lanes, history, reads, log }),
-    ...mutationResolvers({ submit, lanes, reads, sends: new Buckets(config.sends) }),
-  });
-  // Frames are made for all readers at once: their resolvers have no request to look at.
-  const streams = openStreams({ schema, contextValue: undefined, journal, lanes, reads, log, counts });
+  const receipts = new Receipts(connections.receipts, { clock: Date.now, observer: metrics.receipts });
+  const schema = schemaOf(config, log, { stores, people, submit, receipts });
+  const followed = openFollowing(log, { schema, stores, journal, counts });
   const engine = createEngine({ schema, introspection: config.introspection, log });
   const admission = new Admission(new Auth(config.jwt), people, config.sends);
   const origins = new Origins(config);
-  const events = new EventStreams(streams);
-  const sockets = new Sockets({ engine, lanes, admission, origins, streams, metrics, log });
+  const events = new EventStreams(followed.subscriptions);
+  const doors = { engine, lanes, admission, origins, metrics, log };
+  const sockets = new Sockets({ ...doors, streams: followed.subscriptions });
   const graphiql = config.graphiql ? new GraphiQL(config) : undefined;
-  const http = new HttpDoor({
-    engine,
-    lanes,
-    admission,
-    origins,
-    readiness,
-    streams: events,
-    graphiql,
-    metrics,
-    log,
-  });
+  const http = new HttpDoor({ ...doors, readiness, streams: events, graphiql });
   return {
     doors: { http, sockets },
     stop: async () => {
       events.stop();
       await Promise.all([sockets.stop(DRAIN_MS), within(DRAIN_MS, http.idle())]);
-      await submit.stop();
-      await Promise.all([streams.stop(), within(DRAIN_MS, people.stop())]);
-      await Promise.all([journal.close(), history.close()]);
+      await Promise.all([submit.stop(), receipts.stop()]);
+      await Promise.all([followed.stop(), within(DRAIN_MS, people.stop())]);
+      await stores.close();
+      await disconnect(connections);
+    },
+  };
+}
+
+interface SchemaParts {
+  readonly stores: Stores;
+  readonly people: People;
+  readonly submit: Submit;
+  readonly receipts: Receipts;
+}
+
+/** The published schema and every resolver on it. */
+function schemaOf({ sends }: Config, log: Logger, { stores, people, submit, receipts }: SchemaParts): GraphQLSchema {
+  const { lanes, reads, history, devices, unread, deliveries } = stores;
+  const marksOf = requestMarks(stores);
+  const marking = new Marking({ lanes, receipts, clock: Date.now });
+  return schemaWith(
+    eventResolvers,
+    receiptFrameResolvers,
+    userResolvers(people),
+    conversationResolvers(reads),
+    queryResolvers({ lanes, history, reads, log }),
+    mutationResolvers({ submit, lanes, reads, sends: new Buckets(sends) }),
+    deviceResolvers(devices),
+    receiptResolvers({ lanes, marking, devices, unread, history, marksOf }),
+    deliveryResolvers({ deliveries, marksOf }),
+  );
+}
+
+interface FollowingParts {
+  readonly schema: GraphQLSchema;
+  readonly stores: Stores;
+  readonly journal: Journal;
+  readonly counts: StreamCounts;
+}
+
+/** Everything that is followed. */
+function openFollowing(log: Logger, { schema, stores, journal, counts }: FollowingParts) {
+  const { lanes, reads, deliveries: found } = stores;
+  const receipts = new ReceiptFeed({ ...stores, log });
+  // Frames are made for all readers at once: their resolvers have no request to look at.
+  const conversations = openStreams({ schema, contextValue: undefined, journal, lanes, reads, log, counts, receipts });
+  const deliveries = new DeliveryStreams({ schema, lanes, reads, deliveries: found, log });
+  return {
+    conversations,
+    deliveries,
+    subscriptions: subscriptionsOf({ conversation: conversations, delivery: deliveries }),
+    stop: async () => {
+      deliveries.stop();
+      await conversations.stop();
+      receipts.stop();
     },
   };
 }

@@ -10,6 +10,8 @@ import { ReceiptTable, type TableLane } from './receipt-table.ts';
 
 /** Between a mark and its frame at the most, while nothing is in the way: what moves meanwhile is one frame. */
 const BEAT_MS = 100;
+/** After settings could not be read. */
+const AGAIN_MS = 2_000;
 /** Users whose settings are asked for together; those of a larger beat in turn. */
 const SETTINGS_AT_ONCE = 1_000;
 
@@ -59,28 +61,33 @@ export class ReceiptFeed {
       const table = this.#tables.get(mark.l);
       if (table?.hear(mark)) this.#moved.add(table);
     }
-    this.#arm();
+    this.#arm(BEAT_MS);
   }
 
-  #arm(): void {
+  #arm(afterMs: number): void {
     if (this.#moved.size === 0 || this.#timer || this.#isBeating || this.#stopped) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#isBeating = true;
-      void this.#beat().finally(() => {
+      void this.#beat().then((afterMs) => {
         this.#isBeating = false;
-        this.#arm();
+        this.#arm(afterMs);
       });
-    }, BEAT_MS).unref();
+    }, afterMs).unref();
   }
 
-  async #beat(): Promise<void> {
+  /** When the next one may be. Never rejected. */
+  async #beat(): Promise<number> {
     const tables = [...this.#moved];
     this.#moved.clear();
     const users = new Set<UserId>();
     for (const table of tables) for (const user of table.pendingUsers) users.add(user);
     const settings = await this.#settings([...users]);
-    for (const table of tables) table.beat(settings);
+    for (const table of tables) {
+      table.beat(settings);
+      if (table.isUnsure && this.#tables.get(table.id) === table) this.#moved.add(table);
+    }
+    return settings ? BEAT_MS : AGAIN_MS;
   }
 
   async #settings(users: readonly UserId[]): Promise<ReadonlyMap<UserId, Settings> | undefined> {

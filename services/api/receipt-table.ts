@@ -43,8 +43,8 @@ export interface TableLane {
 interface Entry extends Mine {
   delivered: number;
   read: number;
-  /** It is not shown to others what this user has read. */
-  hides: boolean;
+  /** It is not shown to others what this user has read. Undefined: whether it may be is not known yet, so it is not. */
+  hides: boolean | undefined;
   /** The version at which it moved last, and at which that could be seen by others. */
   moved: number;
   shown: number;
@@ -73,6 +73,8 @@ export class ReceiptTable {
   readonly #own = new Map<UserId, Own>();
   /** Marks that came since the last beat, by maximum. */
   #pending = new Map<UserId, Mine>();
+  /** Whose `hides` is not known, of a small lane. */
+  readonly #unsure = new Set<UserId>();
   /** Everybody's marks are in `#entries`, of a small lane. */
   #isWhole = false;
   #isLooking = false;
@@ -116,15 +118,21 @@ export class ReceiptTable {
     return true;
   }
 
-  get pendingUsers(): Iterable<UserId> {
-    return this.#pending.keys();
+  /** Whose settings the next beat is to know. */
+  get pendingUsers(): readonly UserId[] {
+    return [...this.#pending.keys(), ...this.#unsure];
   }
 
-  /** `settings` undefined: they cannot be read, and nothing more than before is shown of what was read. */
+  /** `settings` undefined: they cannot be read, and nothing is shown of what was read by whom it is not known that it may be. */
   beat(settings: ReadonlyMap<UserId, Settings> | undefined): void {
     const pending = this.#pending;
     this.#pending = new Map();
     this.#apply(pending, settings);
+  }
+
+  /** There are users of whom it is not known whether what they read may be shown: another beat is wanted. */
+  get isUnsure(): boolean {
+    return this.#unsure.size > 0;
   }
 
   /** Whether the marks are there that this reader is to be told before its `CaughtUp`. Else the followers are woken when they are. */
@@ -152,7 +160,7 @@ export class ReceiptTable {
     if (!this.#isSmall || !(members.has(user) || admin)) return frames;
     for (const [other, entry] of this.#entries)
       if (entry.shown > version && other !== user && members.has(other))
-        frames.push(frameOf(loaded, other, entry, { read: !entry.hides, unread: null }));
+        frames.push(frameOf(loaded, other, entry, { read: entry.hides === false, unread: null }));
     return frames;
   }
 
@@ -172,6 +180,7 @@ export class ReceiptTable {
       const isSmall = this.#isSmall;
       const marks = isSmall ? await this.#options.board.of(this.id) : await this.#marksOf(users);
       const settings = isSmall ? await this.#options.settings([...marks.keys()]) : undefined;
+      if (isSmall && !settings) throw new Error('no settings');
       if (this.#stopped) return;
       this.#apply(marks, settings);
       this.#isWhole = isSmall && this.#isSmall;
@@ -212,26 +221,36 @@ export class ReceiptTable {
 
   #apply(marks: ReadonlyMap<UserId, Mine>, settings: ReadonlyMap<UserId, Settings> | undefined): void {
     const version = this.version + 1;
-    for (const [user, mine] of marks) {
-      const had = this.#entries.get(user);
-      const raised = raisedBy(had, mine);
-      if (!raised) continue;
-      const hides = settings?.get(user)?.hideReadMarks ?? had?.hides ?? true;
-      // Of a hidden mark nobody else is to learn even that it moved.
-      const isSeen = !had || raised.delivered > had.delivered || (!hides && raised.read > had.read);
-      this.#entries.set(user, {
-        ...raised,
-        hides,
-        moved: version,
-        shown: isSeen ? version : (had?.shown ?? 0),
-        unread: undefined,
-        askedAt: had?.askedAt,
-      });
-      this.version = version;
-    }
+    const unsure = settings ? [...this.#unsure].filter((user) => !marks.has(user)) : [];
+    for (const [user, mine] of marks) this.#raise(user, mine, settings?.get(user)?.hideReadMarks, version);
+    for (const user of unsure) this.#raise(user, this.#entries.get(user), settings?.get(user)?.hideReadMarks, version);
     if (this.version !== version) return;
     this.#forgetOthers();
     this.#lane.wake();
+  }
+
+  #raise(user: UserId, mine: Mine | undefined, hidden: boolean | undefined, version: number): void {
+    const had = this.#entries.get(user);
+    const raised = mine && raisedBy(had, mine);
+    const hides = hidden ?? had?.hides;
+    const isTold = had !== undefined && had.hides === undefined && hides === false;
+    if (!raised && !isTold && hides === had?.hides) return;
+    const next = raised ?? had;
+    if (!next) return;
+    // Of a hidden mark nobody else is to learn even that it moved.
+    const isSeen = isTold || !had || next.delivered > had.delivered || (hides === false && next.read > had.read);
+    this.#entries.set(user, {
+      delivered: next.delivered,
+      read: next.read,
+      hides,
+      moved: raised ? version : (had?.moved ?? version),
+      shown: isSeen ? version : (had?.shown ?? 0),
+      unread: raised ? undefined : had?.unread,
+      askedAt: had?.askedAt,
+    });
+    if (hides === undefined && this.#isSmall) this.#unsure.add(user);
+    else this.#unsure.delete(user);
+    this.version = version;
   }
 
   /** Those who are of no use any more: who has left, or who does not follow a large lane. */
@@ -240,7 +259,10 @@ export class ReceiptTable {
     const isSmall = this.#isSmall;
     const members = this.#lane.loaded?.lane.members;
     for (const user of this.#entries.keys())
-      if (!this.#own.has(user) && !(isSmall && members?.has(user))) this.#entries.delete(user);
+      if (!this.#own.has(user) && !(isSmall && members?.has(user))) {
+        this.#entries.delete(user);
+        this.#unsure.delete(user);
+      }
   }
 
   /** Undefined: it is being counted. Null: it cannot be, or takes too long. */
