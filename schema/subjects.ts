@@ -38,6 +38,8 @@ export const liveReceiptSubject = (partition: number): string => `chat.receipt.$
 /** Messages of a partition that nobody's device has acknowledged in time, to be pushed. */
 export const undeliveredSubject = (partition: number): string => `chat.undelivered.${partition}`;
 export const allUndeliveredSubjects = 'chat.undelivered.*';
+/** Rung when something was written down of what becomes of a message of the lane. */
+export const deliverySubject = (partition: number, lane: LaneId): string => `chat.delivery.${partition}.${lane}`;
 
 /** `chat.lane.<p>.*` → `chat.live.<p>.<lane>`, in the server's mapping syntax. */
 export const republishTarget = (partition: number): string => `chat.live.${partition}.{{wildcard(1)}}`;

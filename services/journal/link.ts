@@ -127,6 +127,12 @@ export class Link {
     return true;
   }
 
+  /** Sends what nobody answers, or whose answers come to a subscription. False: the connection is down, nothing was sent. */
+  send(subject: string, payload?: Uint8Array | string, reply?: string): boolean {
+    if (this.#up) this.#nc.publish(subject, payload, reply === undefined ? undefined : { reply });
+    return this.#up;
+  }
+
   /** Every message on `subject` from now on; none once the link is closed. What `onMessage` throws is logged. */
   subscribe(subject: string, onMessage: (message: Msg) => void): Stoppable {
     if (this.#nc.isClosed()) return { stop: () => undefined };
