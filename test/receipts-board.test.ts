@@ -246,6 +246,37 @@ describe('the board of receipts', () => {
     ).toEqual([{ _id: { l: 'c1', u: 'bob' }, d: 8, r: 8 }]);
   });
 
+  it('leaves nothing out that goes into MongoDB while it asks', async () => {
+    /** The end is told late: MongoDB has answered by then, what it had not is folded there, and the board knows the position. */
+    class LateLog extends MemoryReceipts {
+      isLate = false;
+
+      override async end(partition: number) {
+        const end = await super.end(partition);
+        if (!this.isLate) return end;
+        this.isLate = false;
+        const db = await mongo.db();
+        const wait = async () => {
+          for (let i = 0; i < 50; i++) await db.command({ ping: 1 });
+        };
+        await wait();
+        await project(this);
+        await wait();
+        return end;
+      }
+    }
+    const log = new LateLog({ partitions: PARTITIONS });
+    const board = openReceiptBoard({ receipts: log, mongo, log: silent, positionsMs: 1 });
+    const lane = LANES[0] as LaneId;
+    for (let seq = 1; seq <= 5; seq++) {
+      await log.append(partitionOf(lane, PARTITIONS), receiptsOf(markOf('bob', lane, seq)));
+      await board.ofUser('bob' as UserId, LANES);
+      log.isLate = true;
+      expect(await board.of(lane)).toEqual(new Map([['bob', { delivered: seq, read: 0 }]]));
+    }
+    await board.stop();
+  });
+
   it('begins a device anew where it was registered anew', async () => {
     const log = new MemoryReceipts({ partitions: 1 });
     const board = openReceiptBoard({ receipts: log, mongo, log: silent, positionsMs: 5 });
