@@ -386,3 +386,23 @@ describe('with MongoDB down', () => {
     expect((await own(bob, id)).me.deliveredSeq).toBe(2);
   });
 });
+
+describe('with NATS away', () => {
+  it('a mark is answered when it is stored, and not before', async () => {
+    const id = await groupOf(alice, ['bob']);
+    await say(alice, id);
+    await acknowledge(bob, 'phone', id, 1);
+    await house.servers.nats.kill9();
+    let isAnswered = false;
+    const answering = marking(bob, [{ conversationId: id, seq: 2 }]).finally(() => {
+      isAnswered = true;
+    });
+    await until(async () => (await fetch(api.url.replace('graphql', 'readyz'))).status === 503);
+    expect(isAnswered).toBe(false);
+    await house.servers.nats.restart();
+    const { data, errors } = await answering;
+    expect([data, errors]).toEqual([{ acknowledge: { acknowledgedAt: expect.any(String), refused: null } }, []]);
+    await until(async () => (await bob.post(OWN, { id })).errors.length === 0);
+    expect((await own(bob, id)).me.deliveredSeq).toBe(2);
+  });
+});

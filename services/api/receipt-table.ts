@@ -7,13 +7,14 @@
 import type { LaneId, UserId } from '../../schema/ids.ts';
 import type { Mark } from '../../schema/receipts.ts';
 import type { Loaded } from '../journal/lanes.ts';
-import { sightOf } from '../lane/lane.ts';
 import type { Logger } from '../logger.ts';
 import type { Settings } from '../views/devices.ts';
 import type { Mine, ReceiptBoard } from '../views/receipts.ts';
-import { readSeqOf, type Unread } from '../views/unread.ts';
+import type { Unread } from '../views/unread.ts';
 import type { Viewer } from './gate.ts';
+import { type Entry, entryAfter, raisedBy, receiptFrameOf } from './receipt-entry.ts';
 import type { ReceiptFrame } from './sources.ts';
+import { UnreadCounts } from './unread-counts.ts';
 
 /** Others' marks are told in lanes of at most so many members. Source: CONTRACT, on `ReceiptMoved`. */
 export const SMALL_MEMBERS = 100;
@@ -23,8 +24,6 @@ const PATIENCE_MS = 1_000;
 const AGAIN_MS = 5_000;
 /** More users than this are looked up with all others of their lane. */
 const FEW_USERS = 16;
-/** A count begun so shortly ago is new enough, whatever came into the lane meanwhile. */
-const FRESH_MS = 1_000;
 
 export interface TableOptions {
   readonly board: Pick<ReceiptBoard, 'of' | 'ofUser'>;
@@ -40,25 +39,6 @@ export interface TableLane {
   wake(): void;
 }
 
-interface Entry extends Mine {
-  delivered: number;
-  read: number;
-  /** It is not shown to others what this user has read. Undefined: whether it may be is not known yet, so it is not. */
-  hides: boolean | undefined;
-  /** The version at which it moved last, and at which that could be seen by others. */
-  moved: number;
-  shown: number;
-  unread: Count | undefined;
-  /** Since when a reader waits for the count. */
-  askedAt: number | undefined;
-}
-interface Count {
-  /** The lane's last seq, and the time, when it was begun. */
-  readonly seq: number;
-  readonly at: number;
-  /** Undefined: it is being counted. */
-  value: number | null | undefined;
-}
 /** A user who follows the lane here. */
 interface Own {
   followers: number;
@@ -71,6 +51,7 @@ export class ReceiptTable {
   readonly #lane: TableLane;
   readonly #entries = new Map<UserId, Entry>();
   readonly #own = new Map<UserId, Own>();
+  readonly #unread: UnreadCounts;
   /** Marks that came since the last beat, by maximum. */
   #pending = new Map<UserId, Mine>();
   /** Whose `hides` is not known, of a small lane. */
@@ -90,6 +71,7 @@ export class ReceiptTable {
     this.id = id;
     this.#lane = lane;
     this.#options = options;
+    this.#unread = new UnreadCounts(options.unread, () => lane.wake());
   }
 
   join(user: UserId): void {
@@ -100,7 +82,9 @@ export class ReceiptTable {
 
   leave(user: UserId): void {
     const own = this.#own.get(user);
-    if (own && --own.followers === 0) this.#own.delete(user);
+    if (!own || --own.followers > 0) return;
+    this.#own.delete(user);
+    this.#unread.forget(user);
   }
 
   stop(): void {
@@ -153,14 +137,14 @@ export class ReceiptTable {
     const own = members.has(user) ? this.#entries.get(user) : undefined;
     const frames: ReceiptFrame[] = [];
     if (own && own.moved > version) {
-      const unread = this.#unread(loaded, user, own, position);
+      const unread = this.#unread.of(loaded, user, own, position);
       if (unread === undefined) return undefined;
-      frames.push(frameOf(loaded, user, own, { read: true, unread }));
+      frames.push(receiptFrameOf(loaded, user, own, { read: true, unread }));
     }
     if (!this.#isSmall || !(members.has(user) || admin)) return frames;
     for (const [other, entry] of this.#entries)
       if (entry.shown > version && other !== user && members.has(other))
-        frames.push(frameOf(loaded, other, entry, { read: entry.hides === false, unread: null }));
+        frames.push(receiptFrameOf(loaded, other, entry, { read: entry.hides === false, unread: null }));
     return frames;
   }
 
@@ -221,36 +205,19 @@ export class ReceiptTable {
 
   #apply(marks: ReadonlyMap<UserId, Mine>, settings: ReadonlyMap<UserId, Settings> | undefined): void {
     const version = this.version + 1;
-    const unsure = settings ? [...this.#unsure].filter((user) => !marks.has(user)) : [];
-    for (const [user, mine] of marks) this.#raise(user, mine, settings?.get(user)?.hideReadMarks, version);
-    for (const user of unsure) this.#raise(user, this.#entries.get(user), settings?.get(user)?.hideReadMarks, version);
+    const isSmall = this.#isSmall;
+    for (const user of new Set([...marks.keys(), ...(settings ? this.#unsure : [])])) {
+      if (settings) this.#unsure.delete(user);
+      const hidden = settings?.get(user)?.hideReadMarks;
+      const entry = entryAfter(this.#entries.get(user), marks.get(user), hidden, version);
+      if (!entry) continue;
+      this.#entries.set(user, entry);
+      if (entry.hides === undefined && isSmall) this.#unsure.add(user);
+      this.version = version;
+    }
     if (this.version !== version) return;
     this.#forgetOthers();
     this.#lane.wake();
-  }
-
-  #raise(user: UserId, mine: Mine | undefined, hidden: boolean | undefined, version: number): void {
-    const had = this.#entries.get(user);
-    const raised = mine && raisedBy(had, mine);
-    const hides = hidden ?? had?.hides;
-    const isTold = had !== undefined && had.hides === undefined && hides === false;
-    if (!raised && !isTold && hides === had?.hides) return;
-    const next = raised ?? had;
-    if (!next) return;
-    // Of a hidden mark nobody else is to learn even that it moved.
-    const isSeen = isTold || !had || next.delivered > had.delivered || (hides === false && next.read > had.read);
-    this.#entries.set(user, {
-      delivered: next.delivered,
-      read: next.read,
-      hides,
-      moved: raised ? version : (had?.moved ?? version),
-      shown: isSeen ? version : (had?.shown ?? 0),
-      unread: raised ? undefined : had?.unread,
-      askedAt: had?.askedAt,
-    });
-    if (hides === undefined && this.#isSmall) this.#unsure.add(user);
-    else this.#unsure.delete(user);
-    this.version = version;
   }
 
   /** Those who are of no use any more: who has left, or who does not follow a large lane. */
@@ -264,56 +231,4 @@ export class ReceiptTable {
         this.#unsure.delete(user);
       }
   }
-
-  /** Undefined: it is being counted. Null: it cannot be, or takes too long. */
-  #unread(loaded: Loaded, user: UserId, entry: Entry, position: number): number | null | undefined {
-    const now = performance.now();
-    const known = entry.unread;
-    if (!known || (known.value !== undefined && known.seq < position && now - known.at > FRESH_MS))
-      this.#count(loaded, user, entry, now);
-    else if (known.value !== undefined) {
-      entry.askedAt = undefined;
-      return known.value;
-    }
-    entry.askedAt ??= now;
-    return now - entry.askedAt > PATIENCE_MS ? null : undefined;
-  }
-
-  #count(loaded: Loaded, user: UserId, entry: Entry, at: number): void {
-    const count: Count = { seq: loaded.lane.seq, at, value: undefined };
-    entry.unread = count;
-    const counted = (value: number | null): void => {
-      count.value = value;
-      this.#lane.wake();
-    };
-    const sight = sightOf(loaded.lane, user, false);
-    if (!sight) counted(null);
-    else
-      this.#options.unread.of(loaded, sight, user, readSeqOf(loaded, user, entry)).then(counted, () => counted(null));
-  }
-}
-
-/** Undefined: it raises nothing. */
-function raisedBy(had: Mine | undefined, mine: Mine): Mine | undefined {
-  const read = Math.max(had?.read ?? 0, mine.read);
-  const delivered = Math.max(had?.delivered ?? 0, mine.delivered, read);
-  return delivered > (had?.delivered ?? 0) || read > (had?.read ?? 0) ? { delivered, read } : undefined;
-}
-
-function frameOf(
-  loaded: Loaded,
-  user: UserId,
-  entry: Entry,
-  may: { readonly read: boolean; readonly unread: number | null },
-): ReceiptFrame {
-  const readSeq = readSeqOf(loaded, user, entry);
-  return {
-    __typename: 'ReceiptMoved',
-    lane: loaded.lane.id,
-    seq: 0,
-    user,
-    delivered: Math.max(entry.delivered, readSeq),
-    read: may.read ? readSeq : null,
-    unread: may.unread,
-  };
 }
