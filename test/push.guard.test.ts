@@ -141,10 +141,10 @@ describe('providers beside each other', () => {
 });
 
 describe('a guard', () => {
-  const LIMITS: Limits = { underWay: 16, waiting: 10, hosts: 4, toUnproven: 6 };
+  const LIMITS: Limits = { underWay: 16, waiting: 10, total: 25, hosts: 4, toUnproven: 6 };
   const address = (host: string): WebPushAddress => ({ provider: 'WEB_PUSH', endpoint: host, p256dh: '', auth: '' });
   /** An adapter whose attempts end when the test says so. */
-  function guarded(given: Partial<Adapter<WebPushAddress>> = {}) {
+  function guarded(given: Partial<Adapter<WebPushAddress>> = {}, limits = LIMITS) {
     const waiting: { readonly host: string; readonly end: (attempt: Attempt) => void }[] = [];
     const adapter: Adapter<WebPushAddress> = {
       provider: 'WEB_PUSH',
@@ -154,7 +154,7 @@ describe('a guard', () => {
       ...given,
     };
     const observe = { pushed: () => {}, alarm: () => {} };
-    const guard = new Guard(adapter, { limits: LIMITS, log: pino({ level: 'silent' }), observe, timeoutMs: 1_000 });
+    const guard = new Guard(adapter, { limits, log: pino({ level: 'silent' }), observe, timeoutMs: 1_000 });
     const { signal } = new AbortController();
     const push = (host: string): Promise<PushResult> => guard.push(address(host), messagePush(), { signal });
     return { guard, push, waiting };
@@ -208,6 +208,15 @@ describe('a guard', () => {
       })
       .toBe(0);
     expect((await Promise.all(pushes.slice(0, 19))).every(({ kind }) => kind === 'sent')).toBe(true);
+  });
+
+  test('takes so many in all', async () => {
+    const { push, waiting } = guarded({}, { ...LIMITS, total: 2 });
+    const inside = [push('a'), push('b')];
+    expect(await push('c')).toMatchObject({ kind: 'retry', code: 'BUSY' });
+    await expect.poll(() => waiting.length).toBe(2);
+    for (const { end } of waiting) end({ kind: 'sent' });
+    await Promise.all(inside);
   });
 
   test.each([

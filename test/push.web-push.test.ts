@@ -3,6 +3,7 @@ import { createECDH } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Patience } from '../services/notifier/patience.ts';
 import { isPublicAddress } from '../services/notifier/public-address.ts';
 import type { WebPushAddress } from '../services/notifier/push.ts';
 import { parseVapidKey } from '../services/notifier/vapid.ts';
@@ -144,7 +145,9 @@ describe('where an endpoint leads', () => {
     });
   };
   const attempt = async (adapter: WebPushAdapter, endpoint: string) => {
-    const result = await adapter.attempt({ ...browser, endpoint }, messagePush(), AbortSignal.timeout(5_000));
+    const patience = new Patience().limit(5_000);
+    const result = await adapter.attempt({ ...browser, endpoint }, messagePush(), patience);
+    patience.release();
     await adapter.stop();
     return result;
   };

@@ -6,7 +6,8 @@ import type { KeyObject } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
 import { SignJWT } from 'jose';
 import type { Millis } from '../../schema/ids.ts';
-import { type Answer, jsonOf, retryAfterOf, type Silence, TOO_LATE, Wire, wordOf } from './wire.ts';
+import { Patience } from './patience.ts';
+import { type Answer, jsonOf, retryAfterOf, type Silence, Wire, wordOf } from './wire.ts';
 
 export interface ServiceAccount {
   readonly projectId: string;
@@ -37,7 +38,8 @@ export class AccessTokens {
   readonly #clock: () => Millis;
   #held: { readonly value: string; readonly until: Millis; renewAt: Millis } | undefined;
   #exchange: Promise<Token> | undefined;
-  readonly #stopped = new AbortController();
+  #exchanging: Patience | undefined;
+  #stopped = false;
 
   constructor(account: ServiceAccount, trust: SecureContext | undefined, clock: () => Millis) {
     this.#account = account;
@@ -64,7 +66,8 @@ export class AccessTokens {
   }
 
   async stop(): Promise<void> {
-    this.#stopped.abort(new Error('stopped'));
+    this.#stopped = true;
+    this.#exchanging?.end('given-up');
     await this.#exchange;
     await this.#wire.stop();
   }
@@ -82,15 +85,12 @@ export class AccessTokens {
     const assertion = await this.#assertion();
     const { pathname, search } = new URL(this.#account.tokenUri);
     const body = new URLSearchParams({ grant_type: GRANT, assertion }).toString();
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(TOO_LATE), EXCHANGE_MS);
-    const stop = () => deadline.abort(this.#stopped.signal.reason);
-    this.#stopped.signal.addEventListener('abort', stop, { once: true });
-    if (this.#stopped.signal.aborted) stop();
     const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-    const answer = await this.#wire.post({ path: `${pathname}${search}`, headers, body }, deadline.signal);
-    clearTimeout(timer);
-    this.#stopped.signal.removeEventListener('abort', stop);
+    const patience = new Patience().limit(EXCHANGE_MS);
+    this.#exchanging = patience;
+    if (this.#stopped) patience.end('given-up');
+    const answer = await this.#wire.post({ path: `${pathname}${search}`, headers, body }, patience);
+    patience.release();
     return this.#taken(answer);
   }
 

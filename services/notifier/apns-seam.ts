@@ -3,6 +3,7 @@
  * that cannot be chosen, and shows nothing of an answer but its reason. Its public `client` is the seam.
  */
 import type { ApnsClient } from 'apns2';
+import type { Patience } from './patience.ts';
 import type { Answer, Silence, Wire } from './wire.ts';
 
 interface ApnsRequest {
@@ -11,7 +12,7 @@ interface ApnsRequest {
   readonly body: string;
 }
 interface Call {
-  readonly signal: AbortSignal;
+  readonly patience: Patience;
   heard: Answer | Silence | undefined;
 }
 
@@ -34,15 +35,17 @@ export class ApnsSeam {
   }
 
   /** `send` has to call apns2's own `send`, which makes its request before it waits for anything. What the host answered. */
-  async send(signal: AbortSignal, send: () => Promise<unknown>): Promise<Answer | Silence> {
-    const call: Call = { signal, heard: undefined };
+  async send(patience: Patience, send: () => Promise<unknown>): Promise<Answer | Silence> {
+    const call: Call = { patience, heard: undefined };
     this.#calling = call;
     const sending = send();
     this.#calling = undefined;
-    // It rejects for every answer but 200; what was heard says more.
-    await sending.catch((error: unknown) => {
+    try {
+      await sending;
+    } catch (error) {
+      // It rejects for every answer but 200; what was heard says more.
       if (call.heard === undefined) throw error;
-    });
+    }
     return call.heard ?? NOT_SENT;
   }
 
@@ -55,7 +58,7 @@ export class ApnsSeam {
     if (call === undefined) throw new Error('a request that nobody sent');
     const { authorization } = request.headers;
     this.#latest = authorization;
-    const heard = await this.#wire.post(request, call.signal);
+    const heard = await this.#wire.post(request, call.patience);
     call.heard = heard;
     if (heard.kind === 'silence') throw new Error('no answer');
     // apns2 forgets its token at ExpiredProviderToken. Of what was sent with it before, it is to hear that only once: each

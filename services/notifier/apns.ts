@@ -7,6 +7,7 @@ import type { SecureContext } from 'node:tls';
 import { ApnsClient, Notification, type NotificationOptions, Priority, PushType } from 'apns2';
 import { ApnsSeam } from './apns-seam.ts';
 import type { Adapter, Attempt } from './guard.ts';
+import type { Patience } from './patience.ts';
 import {
   conversationHash,
   fittedPayload,
@@ -40,8 +41,9 @@ export const APPLE = {
 /** Of the whole body. Where the provider says that it is too large all the same, half of it is tried. */
 const PAYLOAD_BYTES = 4096;
 const SMALLER_BYTES = 2048;
-const STREAMS = 200;
-const CONNECTIONS = 2;
+/** More at once on one connection, and single ones wait for seconds. */
+const STREAMS = 100;
+const CONNECTIONS = 4;
 /** As many pushes may be under way as there are streams. */
 export const APNS_UNDER_WAY = STREAMS * CONNECTIONS;
 /** Apple asks for it after `TooManyProviderTokenUpdates`: a token may be made new every 20 minutes. */
@@ -50,37 +52,39 @@ const TOKEN_PAUSE_MS = 60_000;
 export class ApnsAdapter implements Adapter<ApnsAddress> {
   readonly provider = 'APNS';
   readonly #options: ApnsOptions;
+  readonly #origin: string | null;
   readonly #hosts = new Map<string, { readonly client: ApnsClient; readonly seam: ApnsSeam }>();
   readonly #clock: () => number;
 
   constructor(options: ApnsOptions) {
     this.#options = options;
+    this.#origin = options.url === null ? null : new URL(options.url).origin;
     this.#clock = options.clock ?? Date.now;
   }
 
   hostOf({ environment = 'production' }: ApnsAddress): string {
-    return this.#options.url === null ? APPLE[environment] : new URL(this.#options.url).origin;
+    return this.#origin ?? APPLE[environment];
   }
 
-  async attempt(address: ApnsAddress, message: PushMessage, signal: AbortSignal): Promise<Attempt> {
-    const first = await this.#send(address, message, PAYLOAD_BYTES, signal);
+  async attempt(address: ApnsAddress, message: PushMessage, patience: Patience): Promise<Attempt> {
+    const first = await this.#send(address, message, PAYLOAD_BYTES, patience);
     // The token of ours had ended; the one of the second time is new.
     const again = first.reason === 'ExpiredProviderToken';
-    const second = again ? await this.#send(address, message, PAYLOAD_BYTES, signal) : first;
+    const second = again ? await this.#send(address, message, PAYLOAD_BYTES, patience) : first;
     if (second.reason !== 'PayloadTooLarge') return second.attempt;
-    return (await this.#send(address, message, SMALLER_BYTES, signal)).attempt;
+    return (await this.#send(address, message, SMALLER_BYTES, patience)).attempt;
   }
 
   async stop(): Promise<void> {
     await Promise.all([...this.#hosts.values()].map(({ seam }) => seam.stop()));
   }
 
-  async #send(address: ApnsAddress, message: PushMessage, bytes: number, signal: AbortSignal) {
-    const options = notificationOf(message, bytes);
-    if (options === undefined) return { attempt: { kind: 'refused', code: 'PayloadTooLarge' } as Attempt };
+  async #send(address: ApnsAddress, message: PushMessage, bytes: number, patience: Patience) {
     const { topic = this.#options.topic } = address;
+    const options = notificationOf(message, bytes, topic);
+    if (options === undefined) return { attempt: { kind: 'refused', code: 'PayloadTooLarge' } as Attempt };
     const { client, seam } = this.#openHost(this.hostOf(address));
-    const heard = await seam.send(signal, () => client.send(new Notification(address.token, { ...options, topic })));
+    const heard = await seam.send(patience, () => client.send(new Notification(address.token, options)));
     if (heard.kind === 'silence') {
       const attempt: Attempt = { kind: 'retry', code: heard.code, of: 'host' };
       return { attempt };
@@ -135,15 +139,10 @@ function reasonOf({ status, body }: Answer): { reason: string; timestamp?: numbe
 }
 
 /** Undefined: too large even without its text. */
-function notificationOf(message: PushMessage, bytes: number): NotificationOptions | undefined {
-  const payload = fittedPayload(message, bytes, (candidate) => jsonBytes(bodyOf(optionsOf(candidate))));
-  if (payload === undefined) return undefined;
-  return {
-    ...optionsOf(payload),
-    collapseId: collapseIdOf(message),
-    // Seconds; 0 would mean: do not keep it.
-    expiration: Math.max(1, Math.floor(message.expiresAt / 1000)),
-  };
+function notificationOf(message: PushMessage, bytes: number, topic: string): NotificationOptions | undefined {
+  // The words stand in it twice: in the alert, and in the published object.
+  const payload = fittedPayload(message, bytes, (candidate) => jsonBytes(bodyOf(message, candidate, topic)), 2);
+  return payload && optionsOf(message, payload, topic);
 }
 
 /**
@@ -153,14 +152,23 @@ function notificationOf(message: PushMessage, bytes: number): NotificationOption
 const collapseIdOf = ({ kind, conversationId }: PushMessage): string =>
   kind === 'message' ? conversationId : `read.${conversationHash('read', conversationId, 43)}`;
 
-const bodyOf = (options: NotificationOptions): unknown => new Notification('', options).buildApnsOptions();
+const bodyOf = (message: PushMessage, payload: Payload, topic: string): unknown =>
+  new Notification('', optionsOf(message, payload, topic)).buildApnsOptions();
 
-function optionsOf(payload: Payload): NotificationOptions {
+function optionsOf(message: PushMessage, payload: Payload, topic: string): NotificationOptions {
   const data = { lanes: payload };
+  const collapseId = collapseIdOf(message);
+  // Seconds; 0 would mean: do not keep it.
+  const expiration = Math.max(1, Math.floor(message.expiresAt / 1000));
   // A background push holds `content-available` and nothing else in `aps`, or Apple may not deliver it.
-  if (payload.kind === 'read')
-    return { type: PushType.background, priority: Priority.throttled, contentAvailable: true, data };
+  if (payload.kind === 'read') {
+    const [type, priority] = [PushType.background, Priority.throttled];
+    return { topic, collapseId, expiration, type, priority, contentAvailable: true, data };
+  }
   return {
+    topic,
+    collapseId,
+    expiration,
     type: PushType.alert,
     priority: Priority.immediate,
     alert: alertOf(payload),

@@ -5,6 +5,7 @@
 import type { SecureContext } from 'node:tls';
 import { AccessTokens, type ServiceAccount } from './access-tokens.ts';
 import type { Adapter, Attempt } from './guard.ts';
+import type { Patience } from './patience.ts';
 import { fittedPayload, type Payload } from './payload.ts';
 import type { FcmAddress, PushMessage } from './push.ts';
 import { type Answer, jsonOf, objectOf, retryAfterOf, type Silence, Wire, wordOf } from './wire.ts';
@@ -32,31 +33,30 @@ const QUOTA_PAUSE_MS = 60_000;
 
 export class FcmAdapter implements Adapter<FcmAddress> {
   readonly provider = 'FCM';
-  readonly #base: URL;
+  readonly #origin: string;
   readonly #path: string;
   readonly #tokens: AccessTokens;
   readonly #wire: Wire;
   readonly #clock: () => number;
 
   constructor({ url, account, trust, clock = Date.now }: FcmOptions) {
-    this.#base = new URL(url ?? GOOGLE);
-    const folder = this.#base.pathname.replace(/\/$/, '');
-    this.#path = `${folder}/v1/projects/${encodeURIComponent(account.projectId)}/messages:send`;
+    const { origin, pathname } = new URL(url ?? GOOGLE);
+    this.#origin = origin;
+    this.#path = `${pathname.replace(/\/$/, '')}/v1/projects/${encodeURIComponent(account.projectId)}/messages:send`;
     this.#clock = clock;
     this.#tokens = new AccessTokens(account, trust, clock);
-    const { origin } = this.#base;
     this.#wire = new Wire({ origin, trust, protocols: ['h2', 'http/1.1'], streams: 100, connections: 16 });
   }
 
   hostOf(): string {
-    return this.#base.origin;
+    return this.#origin;
   }
 
-  async attempt({ token }: FcmAddress, message: PushMessage, signal: AbortSignal): Promise<Attempt> {
-    const first = await this.#send(token, message, DATA_BYTES, signal);
+  async attempt({ token }: FcmAddress, message: PushMessage, patience: Patience): Promise<Attempt> {
+    const first = await this.#send(token, message, DATA_BYTES, patience);
     if (first.why === undefined) return first.attempt;
     const bytes = first.why === 'too-large' ? SMALLER_BYTES : DATA_BYTES;
-    return (await this.#send(token, message, bytes, signal)).attempt;
+    return (await this.#send(token, message, bytes, patience)).attempt;
   }
 
   async stop(): Promise<void> {
@@ -64,7 +64,7 @@ export class FcmAdapter implements Adapter<FcmAddress> {
   }
 
   /** `why`: it may go better once more. */
-  async #send(token: string, message: PushMessage, bytes: number, signal: AbortSignal): Promise<Sent> {
+  async #send(token: string, message: PushMessage, bytes: number, patience: Patience): Promise<Sent> {
     const lanes = dataOf(message, bytes);
     if (lanes === undefined) return { attempt: { kind: 'refused', code: 'INVALID_ARGUMENT' } };
     const access = await this.#tokens.token();
@@ -76,7 +76,7 @@ export class FcmAdapter implements Adapter<FcmAddress> {
         headers: { authorization: `Bearer ${access.value}`, 'content-type': 'application/json' },
         body: JSON.stringify({ message: { token, data: { lanes }, android: this.#androidOf(message) } }),
       },
-      signal,
+      patience,
     );
     if (answer.kind === 'answer' && answer.status === 401 && errorOf(answer).code !== 'THIRD_PARTY_AUTH_ERROR') {
       this.#tokens.refused(access.value);

@@ -4,6 +4,7 @@
  */
 import type { Millis } from '../../schema/ids.ts';
 import { Circuit, type Health } from './circuit.ts';
+import type { Patience } from './patience.ts';
 
 export interface GateLimits {
   readonly underWay: number;
@@ -46,14 +47,14 @@ export class Gate {
   }
 
   /** Who is `in` has to `leave`. */
-  enter(signal: AbortSignal): Entry | Promise<Entry> {
-    if (signal.aborted) return { kind: 'aborted' };
+  enter(patience: Patience): Entry | Promise<Entry> {
+    if (patience.ended) return { kind: 'aborted' };
     if (this.#underWay < this.#atOnce && this.#line.size === 0) return this.#admit();
     // Nobody waits before a closed door.
     const { state } = this.circuit;
     if (state !== 'closed') return this.#admit();
     if (this.#line.size >= this.#limits.waiting) return { kind: 'busy', afterMs: BUSY_AFTER_MS };
-    return this.#wait(signal);
+    return this.#wait(patience);
   }
 
   /** True: the circuit has opened by it. Whoever waits is sent away then. */
@@ -82,22 +83,22 @@ export class Gate {
     }
   }
 
-  #wait(signal: AbortSignal): Promise<Entry> {
+  #wait(patience: Patience): Promise<Entry> {
     return new Promise((resolve) => {
       const leave = (entry: Entry) => {
         this.#line.delete(waiter);
         waiter.settle(entry);
       };
-      const onAbort = () => leave({ kind: 'aborted' });
+      const onEnd = () => leave({ kind: 'aborted' });
       const timer = setTimeout(() => leave({ kind: 'busy', afterMs: BUSY_AFTER_MS }), WAIT_MS);
       const waiter: Waiter = {
         settle: (entry) => {
           clearTimeout(timer);
-          signal.removeEventListener('abort', onAbort);
+          patience.off(onEnd);
           resolve(entry);
         },
       };
-      signal.addEventListener('abort', onAbort, { once: true });
+      patience.onEnd(onEnd);
       this.#line.add(waiter);
     });
   }

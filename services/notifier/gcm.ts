@@ -8,6 +8,7 @@ import type { SecureContext } from 'node:tls';
 import gcm from 'node-gcm';
 import { MAX_TTL_SECONDS, READ_COLLAPSE_KEY } from './fcm.ts';
 import type { Adapter, Attempt } from './guard.ts';
+import type { Patience } from './patience.ts';
 import { fittedPayload, jsonBytes } from './payload.ts';
 import type { GcmAddress, PushMessage } from './push.ts';
 import { codeOf, jsonOf, objectOf, retryAfterOf, wordOf } from './wire.ts';
@@ -42,11 +43,13 @@ type Heard =
 export class GcmAdapter implements Adapter<GcmAddress> {
   readonly provider = 'GCM';
   readonly #options: GcmOptions;
+  readonly #origin: string;
   readonly #agent: Agent;
   readonly #clock: () => number;
 
   constructor(options: GcmOptions) {
     this.#options = options;
+    this.#origin = new URL(options.url).origin;
     this.#clock = options.clock ?? Date.now;
     this.#agent = new Agent({
       keepAlive: true,
@@ -56,15 +59,15 @@ export class GcmAdapter implements Adapter<GcmAddress> {
   }
 
   hostOf(): string {
-    return new URL(this.#options.url).origin;
+    return this.#origin;
   }
 
-  async attempt({ token }: GcmAddress, message: PushMessage, signal: AbortSignal): Promise<Attempt> {
-    const first = await this.#send(token, message, DATA_BYTES, signal);
+  async attempt({ token }: GcmAddress, message: PushMessage, patience: Patience): Promise<Attempt> {
+    const first = await this.#send(token, message, DATA_BYTES, patience);
     const code = 'code' in first ? first.code : '';
-    if (code === 'MessageTooBig') return this.#send(token, message, SMALLER_BYTES, signal);
+    if (code === 'MessageTooBig') return this.#send(token, message, SMALLER_BYTES, patience);
     // A kept connection that the gateway closed meanwhile.
-    if (LOST.has(code) && !signal.aborted) return this.#send(token, message, DATA_BYTES, signal);
+    if (LOST.has(code) && !patience.ended) return this.#send(token, message, DATA_BYTES, patience);
     return first;
   }
 
@@ -72,7 +75,7 @@ export class GcmAdapter implements Adapter<GcmAddress> {
     this.#agent.destroy();
   }
 
-  async #send(token: string, message: PushMessage, bytes: number, signal: AbortSignal): Promise<Attempt> {
+  async #send(token: string, message: PushMessage, bytes: number, patience: Patience): Promise<Attempt> {
     const payload = fittedPayload(message, bytes - 'lanes'.length, jsonBytes);
     if (payload === undefined) return { kind: 'refused', code: 'MessageTooBig' };
     const seconds = Math.floor((message.expiresAt - this.#clock()) / 1000);
@@ -84,18 +87,21 @@ export class GcmAdapter implements Adapter<GcmAddress> {
         timeToLive: Math.min(MAX_TTL_SECONDS, Math.max(1, seconds)),
         data: { lanes: JSON.stringify(payload) },
       }),
-      signal,
+      patience,
     );
     return attemptOf(heard);
   }
 
-  /** Settles when the signal fires, at the latest. */
-  #post(token: string, message: gcm.Message, signal: AbortSignal): Promise<Heard> {
+  /** Settles when the patience ends, at the latest. */
+  #post(token: string, message: gcm.Message, patience: Patience): Promise<Heard> {
     const { url, key } = this.#options;
     let afterMs: number | undefined;
+    const abort = new AbortController();
+    const onEnd = () => abort.abort();
+    patience.onEnd(onEnd);
     const sender = new gcm.Sender(key, {
       uri: url,
-      signal,
+      signal: abort.signal,
       httpsAgent: this.#agent,
       // Neither a redirect nor a proxy of the environment may have the key.
       maxRedirects: 0,
@@ -112,7 +118,10 @@ export class GcmAdapter implements Adapter<GcmAddress> {
       ],
     });
     return new Promise((resolve) => {
-      sender.sendNoRetry(message, token, (error, response) => resolve(heardOf(error, response, afterMs)));
+      sender.sendNoRetry(message, token, (error, response) => {
+        patience.off(onEnd);
+        resolve(heardOf(error, response, afterMs));
+      });
     });
   }
 }

@@ -2,13 +2,12 @@
  * What makes a `PushProvider` of an adapter: a gate for each host, a deadline for each push, figures, alarms. An adapter only
  * says what one attempt came to; whatever it does, the promise of the port is kept here.
  */
-import { setMaxListeners } from 'node:events';
 import type { Millis } from '../../schema/ids.ts';
 import type { Logger } from '../logger.ts';
 import { type Health, LONGEST_PAUSE_MS } from './circuit.ts';
 import { type Entry, Gate, type GateLimits } from './gate.ts';
+import { endAll, Givers, Patience } from './patience.ts';
 import type { ProviderName, PushAddress, PushMessage, PushProvider, PushResult } from './push.ts';
-import { TOO_LATE } from './wire.ts';
 
 /** What one attempt came to. */
 export type Attempt =
@@ -27,10 +26,13 @@ export interface Adapter<A extends PushAddress = PushAddress> {
   /** What has one circuit and one line. Undefined: the address leads nowhere. */
   hostOf(address: A): string | undefined;
   /** May throw, may be late, may do both. */
-  attempt(address: A, message: PushMessage, signal: AbortSignal): Promise<Attempt>;
+  attempt(address: A, message: PushMessage, patience: Patience): Promise<Attempt>;
   stop(): Promise<void>;
 }
+/** `underWay` and `waiting` are of one host. What does not fit is `retry` with the code `BUSY`. */
 export interface Limits extends GateLimits {
+  /** Pushes at once, under way and waiting, of all hosts together. */
+  readonly total: number;
   /** Hosts that are remembered. */
   readonly hosts: number;
   /** Pushes under way to hosts that have not answered yet, together: who makes up hosts takes no places from the others. */
@@ -68,7 +70,9 @@ export class Guard<A extends PushAddress> implements PushProvider {
   readonly #clock: () => Millis;
   /** The one used last stands last. */
   readonly #gates = new Map<string, HostGate>();
-  readonly #underWay = new Set<AbortController>();
+  readonly #underWay = new Set<Patience>();
+  readonly #givers = new Givers();
+  #inside = 0;
   #toUnproven = 0;
   #stopping = false;
 
@@ -91,18 +95,24 @@ export class Guard<A extends PushAddress> implements PushProvider {
 
   async push(address: PushAddress, message: PushMessage, { signal }: { signal: AbortSignal }): Promise<PushResult> {
     const startedAt = performance.now();
-    // One signal for all of a caller's pushes is as it should be, and no leak to be warned of.
-    setMaxListeners(0, signal);
-    const result = await this.#push(address, message, signal).catch((error: unknown) => this.#fault(error));
+    const patience = new Patience();
+    this.#givers.add(signal, patience);
+    this.#inside++;
+    let result: PushResult;
+    try {
+      result = await this.#push(address, message, patience);
+    } catch (error) {
+      result = this.#fault(error);
+    }
+    this.#inside--;
+    this.#givers.remove(signal, patience);
     this.#options.observe.pushed(this.provider, result.kind, performance.now() - startedAt);
     return result;
   }
 
   async stop(): Promise<void> {
     this.#stopping = true;
-    const cut = setTimeout(() => {
-      for (const controller of this.#underWay) controller.abort(new Error('stopped'));
-    }, STOP_MS);
+    const cut = setTimeout(() => endAll(this.#underWay), STOP_MS);
     await new Promise<void>((resolve) => {
       this.#idle = resolve;
       this.#checkIdle();
@@ -115,52 +125,48 @@ export class Guard<A extends PushAddress> implements PushProvider {
     if (this.#underWay.size === 0) this.#idle?.();
   }
 
-  async #push(given: PushAddress, message: PushMessage, signal: AbortSignal): Promise<PushResult> {
+  #push(given: PushAddress, message: PushMessage, patience: Patience): PushResult | Promise<PushResult> {
     if (given.provider !== this.provider) return { kind: 'refused', code: 'OTHER_PROVIDER' };
     if (message.expiresAt <= this.#clock()) return { kind: 'refused', code: 'EXPIRED' };
     const address = given as A;
     const host = this.#adapter.hostOf(address);
     if (host === undefined) return { kind: 'dead-token', code: 'BAD_ADDRESS' };
-    if (this.#stopping || signal.aborted) return ABORTED;
-    const gate = this.#gateOf(host);
-    if (gate === undefined || (!gate.proven && this.#toUnproven >= this.#options.limits.toUnproven))
+    if (this.#stopping || patience.ended) return ABORTED;
+    const { total, toUnproven } = this.#options.limits;
+    const gate = this.#inside > total ? undefined : this.#gateOf(host);
+    if (gate === undefined || (!gate.proven && this.#toUnproven >= toUnproven))
       return { kind: 'retry', code: 'BUSY', afterMs: this.#later(RETRY_MS.host) };
-    const entered = gate.enter(signal);
-    const entry = entered instanceof Promise ? await entered : entered;
-    if (entry.kind !== 'in') return this.#turnedAway(entry);
-    return this.#attempt(address, message, signal, gate, entry.probe);
+    const attempted = (entry: Entry) =>
+      entry.kind === 'in' ? this.#attempt(address, message, patience, gate, entry.probe) : this.#turnedAway(entry);
+    const entry = gate.enter(patience);
+    return entry instanceof Promise ? entry.then(attempted) : attempted(entry);
   }
 
-  async #attempt(address: A, message: PushMessage, signal: AbortSignal, gate: HostGate, probe: boolean) {
+  async #attempt(address: A, message: PushMessage, patience: Patience, gate: HostGate, probe: boolean) {
     const wasProven = gate.proven;
     if (!wasProven) this.#toUnproven++;
-    const deadline = new AbortController();
-    this.#underWay.add(deadline);
-    const timer = setTimeout(() => deadline.abort(TOO_LATE), this.#options.timeoutMs ?? TIMEOUT_MS);
-    const onAbort = () => deadline.abort(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    const attempt = await this.#attempted(address, message, deadline.signal);
-    clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
-    this.#underWay.delete(deadline);
+    this.#underWay.add(patience.limit(this.#options.timeoutMs ?? TIMEOUT_MS));
+    const attempt = await this.#attempted(address, message, patience);
+    patience.release();
+    this.#underWay.delete(patience);
     if (!wasProven) this.#toUnproven--;
-    const { reason } = deadline.signal;
-    const cancelled = deadline.signal.aborted && reason !== TOO_LATE && attempt.kind === 'retry';
+    const cancelled = patience.ended === 'given-up' && attempt.kind === 'retry';
     const before = gate.circuit.state;
-    const opened = gate.leave(probe, cancelled ? { kind: 'none' } : healthOf(attempt));
-    this.#tell(gate, before, opened, attempt);
+    const health = cancelled ? NOTHING : healthOf(attempt);
+    const opened = gate.leave(probe, health);
+    if (opened) gate.proven = false;
+    else if (health.kind === 'fine') gate.proven = true;
+    if (opened || before !== 'closed') this.#tell(gate, before, opened, attempt);
     if (this.#stopping) this.#checkIdle();
     return cancelled ? ABORTED : this.#resultOf(attempt, gate);
   }
 
-  /** Settles when the signal fires, at the latest. */
-  #attempted(address: A, message: PushMessage, signal: AbortSignal): Promise<Attempt> {
+  /** Settles when the patience ends, at the latest. */
+  #attempted(address: A, message: PushMessage, patience: Patience): Promise<Attempt> {
     return new Promise((resolve) => {
-      const late = (): void => resolve({ kind: 'retry', code: 'TIMEOUT', of: 'host' });
-      signal.addEventListener('abort', late, { once: true });
-      if (signal.aborted) return late();
-      const attempting = async () => this.#adapter.attempt(address, message, signal);
+      patience.onEnd(() => resolve({ kind: 'retry', code: 'TIMEOUT', of: 'host' }));
+      if (patience.ended) return;
+      const attempting = async () => this.#adapter.attempt(address, message, patience);
       attempting().then(resolve, (error: unknown) => {
         this.#fault(error);
         // A fault of ours: the next attempt may meet another state of things, and the host is not to blame.
@@ -213,8 +219,6 @@ export class Guard<A extends PushAddress> implements PushProvider {
     const { log, observe } = this.#options;
     const about = { provider: this.provider, host: gate.host, ...('code' in attempt ? { code: attempt.code } : {}) };
     const { state } = gate.circuit;
-    if (opened) gate.proven = false;
-    else if (healthOf(attempt).kind === 'fine') gate.proven = true;
     if (opened && state === 'credentials' && before !== 'credentials') {
       observe.alarm(this.provider);
       log.error(
@@ -238,6 +242,7 @@ export class Guard<A extends PushAddress> implements PushProvider {
 }
 
 const ABORTED: PushResult = { kind: 'retry', code: 'ABORTED', afterMs: 0 };
+const NOTHING: Health = { kind: 'none' };
 
 class HostGate extends Gate {
   readonly host: string;

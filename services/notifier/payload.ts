@@ -39,17 +39,31 @@ export function payloadOf(message: PushMessage): Payload {
 
 /**
  * The object with as much of the text as keeps `bytesOf` at or below `limit`: `bytesOf` says how many bytes the provider
- * counts for it. Cut between characters as people see them, with `cut: true`. Undefined: not even without any text.
+ * counts for it, and has no more of it than so many copies. Cut between characters as people see them, with `cut: true`.
+ * Undefined: not even without any text.
  */
 export function fittedPayload(
   message: PushMessage,
   limit: number,
   bytesOf: (payload: Payload) => number,
+  copies = 1,
 ): Payload | undefined {
   const whole = payloadOf(message);
-  if (bytesOf(whole) <= limit) return whole;
+  if (mostBytes(whole) * copies <= limit || bytesOf(whole) <= limit) return whole;
   if (message.kind === 'read' || message.privacy) return undefined;
   return shortened(message, limit, bytesOf) ?? shortened(withShortNames(message), limit, bytesOf);
+}
+
+/** Of everything but words: seven ids and numbers, and the names of the fields. */
+const FORM_BYTES = 1024;
+/** Of a code unit in JSON: `\\u0001`. */
+const UNIT_BYTES = 6;
+
+/** No object of this kind has more: enough to know that most fit, without writing them. */
+function mostBytes(payload: Payload): number {
+  if (payload.kind === 'read') return FORM_BYTES;
+  const { senderName = '', title = '', text = '' } = payload;
+  return FORM_BYTES + UNIT_BYTES * (senderName.length + title.length + text.length);
 }
 
 function shortened(message: MessagePush, limit: number, bytesOf: (payload: Payload) => number): Payload | undefined {
@@ -90,18 +104,21 @@ export function cutAt(text: string, units: number): string {
 
 const isLowSurrogate = (text: string, at: number): boolean => (text.charCodeAt(at) & 0xfc00) === 0xdc00;
 
+/** Field by field, in the published order: what is spread costs as much as the rest of a push. */
 function messagePayload(message: MessagePush, text: string, cut = false): MessagePayload {
   const { conversationId, seq, messageId, senderId, senderName, title, unread, badge } = message;
-  const said = message.privacy
-    ? {}
-    : {
-        ...(senderName === undefined ? {} : { senderName }),
-        ...(title === undefined ? {} : { title }),
-        text,
-        ...(cut ? ({ cut: true } as const) : {}),
-      };
-  return { v: 1, kind: 'message', conversationId, seq, messageId, senderId, ...said, unread, badge };
+  const head: Partial<Writable<MessagePayload>> = { v: 1, kind: 'message', conversationId, seq, messageId, senderId };
+  if (!message.privacy) {
+    if (senderName !== undefined) head.senderName = senderName;
+    if (title !== undefined) head.title = title;
+    head.text = text;
+    if (cut) head.cut = true;
+  }
+  head.unread = unread;
+  head.badge = badge;
+  return head as MessagePayload;
 }
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** What is shown where the words may not be. */
 export const NEW_MESSAGE = 'New message';

@@ -24,12 +24,17 @@ export interface Providers {
 
 const WAITING = 2_000;
 /** One host each, or two with Apple's sandbox, which our settings name. */
-const ours = (underWay: number): Limits => ({ underWay, waiting: WAITING, hosts: 4, toUnproven: underWay });
+const ours = (underWay: number): Limits => {
+  const total = 2 * (underWay + WAITING);
+  return { underWay, waiting: WAITING, total, hosts: 4, toUnproven: underWay };
+};
+/** Hosts that users name. */
+const theirs: Limits = { underWay: 128, waiting: 500, total: 4_000, hosts: 1_024, toUnproven: 64 };
 const LIMITS: Readonly<Record<ProviderName, Limits>> = {
   APNS: ours(APNS_UNDER_WAY),
   FCM: ours(256),
   GCM: ours(32),
-  WEB_PUSH: { underWay: 128, waiting: 1_000, hosts: 1_024, toUnproven: 64 },
+  WEB_PUSH: theirs,
 };
 
 export interface ProvidersOptions {

@@ -7,6 +7,7 @@ import { isIP } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { MAX_TTL_SECONDS } from './fcm.ts';
 import type { Adapter, Attempt } from './guard.ts';
+import type { Patience } from './patience.ts';
 import { conversationHash, fittedPayload, jsonBytes } from './payload.ts';
 import { isPublicAddress } from './public-address.ts';
 import type { PushMessage, WebPushAddress } from './push.ts';
@@ -53,12 +54,14 @@ export class WebPushAdapter implements Adapter<WebPushAddress> {
     return endpointOf(endpoint)?.origin;
   }
 
-  async attempt(address: WebPushAddress, message: PushMessage, signal: AbortSignal): Promise<Attempt> {
+  async attempt(address: WebPushAddress, message: PushMessage, patience: Patience): Promise<Attempt> {
     const endpoint = endpointOf(address.endpoint);
     const keys = parseSubscriptionKeys(address.p256dh, address.auth);
     if (endpoint === undefined || keys === undefined) return { kind: 'dead-token', code: 'BAD_ADDRESS' };
-    const first = await this.#send(endpoint, keys, message, PLAIN_BYTES, signal);
-    return first.tooLarge ? (await this.#send(endpoint, keys, message, SMALLER_BYTES, signal)).attempt : first.attempt;
+    const first = await this.#send(endpoint, keys, message, PLAIN_BYTES, patience);
+    return first.tooLarge
+      ? (await this.#send(endpoint, keys, message, SMALLER_BYTES, patience)).attempt
+      : first.attempt;
   }
 
   async stop(): Promise<void> {
@@ -70,7 +73,7 @@ export class WebPushAdapter implements Adapter<WebPushAddress> {
     keys: SubscriptionKeys,
     message: PushMessage,
     bytes: number,
-    signal: AbortSignal,
+    patience: Patience,
   ): Promise<Sent> {
     const payload = fittedPayload(message, bytes, jsonBytes);
     if (payload === undefined) return { attempt: { kind: 'refused', code: '413' } };
@@ -82,7 +85,7 @@ export class WebPushAdapter implements Adapter<WebPushAddress> {
     }
     const headers = { ...this.#headersOf(message), authorization: await this.#vapid.headerOf(endpoint.origin) };
     const post = { path: `${endpoint.pathname}${endpoint.search}`, headers, body };
-    const answer = await this.#wireOf(endpoint.origin).post(post, signal);
+    const answer = await this.#wireOf(endpoint.origin).post(post, patience);
     return { attempt: this.#attemptOf(answer), tooLarge: answer.kind === 'answer' && answer.status === 413 };
   }
 

@@ -4,11 +4,14 @@
  */
 import { Client, type Dispatcher, Pool } from 'undici';
 import { type ConnectorOptions, connectorOf } from './connector.ts';
+import type { End, Patience } from './patience.ts';
 
+type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>;
 export interface Answer {
   readonly kind: 'answer';
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  /** By their names in small letters. */
+  readonly headers: AnswerHeaders;
   /** At most `BODY_BYTES` of it. */
   readonly body: string;
 }
@@ -31,8 +34,6 @@ export interface WireOptions extends ConnectorOptions {
   readonly connections: number;
 }
 
-/** Why a signal fires that means: it took too long. */
-export const TOO_LATE = new Error('no answer in time');
 /** Providers say their piece in a few hundred; who says more is not listened to. */
 const BODY_BYTES = 16 * 1024;
 const STOP_MS = 3_000;
@@ -49,19 +50,16 @@ export class Wire {
   }
 
   /**
-   * Never rejects; settles at the latest when the signal fires. What was under way on a connection that ended (GOAWAY, a
+   * Never rejects; settles at the latest when the patience ends. What was under way on a connection that ended (GOAWAY, a
    * reset, a kept connection that the host closed meanwhile) goes out once more on another one: the host may get it twice.
    */
-  async post(post: Post, signal: AbortSignal): Promise<Answer | Silence> {
+  async post(post: Post, patience: Patience): Promise<Answer | Silence> {
     for (let again = true; ; again = false) {
       const connections = this.#connections;
-      const outcome = await exchange(connections.pool, post, signal);
+      const outcome = await exchange(connections.pool, post, patience);
       if (outcome.kind === 'answer') return outcome;
-      if (signal.aborted) {
-        if (signal.reason === TOO_LATE) this.#retire(connections);
-        return outcome;
-      }
-      if (!again || !outcome.connectionLost) return { kind: 'silence', code: outcome.code };
+      if (patience.ended === 'late') this.#retire(connections);
+      if (patience.ended || !again || !outcome.connectionLost) return { kind: 'silence', code: outcome.code };
     }
   }
 
@@ -124,60 +122,54 @@ class Connections {
 
 type Outcome = Answer | (Silence & { readonly connectionLost: boolean });
 
-function exchange(pool: Pool, { path, headers, body }: Post, signal: AbortSignal): Promise<Outcome> {
+function exchange(pool: Pool, { path, headers, body }: Post, patience: Patience): Promise<Outcome> {
   return new Promise((resolve) => {
-    const handler = new Exchange(signal, resolve);
-    if (signal.aborted) handler.abort();
-    else pool.dispatch({ method: 'POST', path, headers: { ...headers }, body, idempotent: true }, handler);
+    const handler = new Exchange(patience, resolve);
+    if (patience.ended) return;
+    pool.dispatch(
+      { method: 'POST', path, headers: headers as Record<string, string>, body, idempotent: true },
+      handler,
+    );
   });
 }
 
 /** Codes of undici for a connection that ended under a request. */
 const LOST = new Set(['UND_ERR_SOCKET', 'UND_ERR_INFO', 'ECONNRESET', 'EPIPE', 'ERR_HTTP2_STREAM_ERROR']);
 
+const GIVEN_UP = new Error('given up');
+
 class Exchange implements Dispatcher.DispatchHandler {
-  readonly #signal: AbortSignal;
+  readonly #patience: Patience;
   #resolve: ((outcome: Outcome) => void) | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
-  #headers: Readonly<Record<string, string>> = {};
-  readonly #chunks: Buffer[] = [];
+  #headers: AnswerHeaders = {};
+  #chunks: Buffer[] | undefined;
   #bytes = 0;
-  readonly #onAbort = (): void => this.abort();
+  readonly #onEnd = (end: End): void => {
+    this.#settle({ kind: 'silence', code: end === 'late' ? 'TIMEOUT' : 'ABORTED', connectionLost: false });
+    this.#controller?.abort(GIVEN_UP);
+  };
 
-  constructor(signal: AbortSignal, resolve: (outcome: Outcome) => void) {
-    this.#signal = signal;
+  constructor(patience: Patience, resolve: (outcome: Outcome) => void) {
+    this.#patience = patience;
     this.#resolve = resolve;
-    signal.addEventListener('abort', this.#onAbort, { once: true });
-  }
-
-  abort(): void {
-    this.#settle({
-      kind: 'silence',
-      code: this.#signal.reason === TOO_LATE ? 'TIMEOUT' : 'ABORTED',
-      connectionLost: false,
-    });
-    this.#controller?.abort(TOO_LATE);
+    patience.onEnd(this.#onEnd);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     // Given up while it waited for a connection.
-    if (this.#resolve === undefined) controller.abort(TOO_LATE);
+    if (this.#resolve === undefined) controller.abort(GIVEN_UP);
   }
 
-  onResponseStart(
-    _: Dispatcher.DispatchController,
-    status: number,
-    headers: Record<string, string | string[] | undefined>,
-  ): void {
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
     this.#status = status;
-    this.#headers = Object.fromEntries(
-      Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? (value[0] ?? '') : (value ?? '')]),
-    );
+    this.#headers = headers;
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#chunks ??= [];
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
     if (this.#bytes < BODY_BYTES) return;
@@ -195,7 +187,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #answer(): void {
-    const body = this.#bytes === 0 ? '' : Buffer.concat(this.#chunks).toString('utf8', 0, BODY_BYTES);
+    const body = this.#chunks ? Buffer.concat(this.#chunks).toString('utf8', 0, BODY_BYTES) : '';
     this.#settle({ kind: 'answer', status: this.#status, headers: this.#headers, body });
   }
 
@@ -203,7 +195,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const resolve = this.#resolve;
     if (resolve === undefined) return;
     this.#resolve = undefined;
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#patience.off(this.#onEnd);
     resolve(outcome);
   }
 }
@@ -215,8 +207,8 @@ export function codeOf(error: unknown): string {
 }
 
 /** What `Retry-After` asks for (RFC 9110, 10.2.3: seconds or a date), as milliseconds from `now`; undefined: nothing. */
-export function retryAfterOf(value: string | undefined, now: number): number | undefined {
-  if (value === undefined || value === '') return undefined;
+export function retryAfterOf(value: string | string[] | undefined, now: number): number | undefined {
+  if (typeof value !== 'string' || value === '') return undefined;
   if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
   const at = Date.parse(value);
   return Number.isNaN(at) ? undefined : Math.max(0, at - now);

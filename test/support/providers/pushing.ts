@@ -27,6 +27,7 @@ export async function startPushing(
   const lines: string[] = [];
   const log = pino({ level: 'trace' }, { write: (line) => void lines.push(line) });
   const registry = new Registry();
+  const never = new AbortController().signal;
   const opening: ProvidersOptions = {
     ...{ log, registry, allows: (address: string) => address === '127.0.0.1' },
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
@@ -35,7 +36,7 @@ export async function startPushing(
   const providers = openProviders(push, opening);
   return {
     ...{ ...standIns, providers, registry, lines },
-    push: async (address, message = messagePush(), signal = NEVER) => {
+    push: async (address, message = messagePush(), signal = never) => {
       const provider = providers.on.get(address.provider);
       if (provider === undefined) throw new Error(`${address.provider} is off`);
       return provider.push(address, message, { signal });
@@ -46,8 +47,6 @@ export async function startPushing(
     },
   };
 }
-
-const NEVER = new AbortController().signal;
 
 /** A token as Apple gives them. */
 export const apnsToken = (name: string): string => createHash('sha256').update(name).digest('hex');
