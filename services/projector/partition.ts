@@ -1,10 +1,10 @@
 /** One partition's way into history: read, project, insert, then what hangs on it, then the watermark. */
 import { type Revision, revisionOf } from '../../schema/ids.ts';
 import type { Journal, StoredRecord } from '../journal/journal.ts';
+import { Abandoned, pause, persist } from '../persist.ts';
 import { type Activity, type MembershipChange, project } from '../views/project.ts';
 import type { Unit } from '../views/store.ts';
 import type { PositionDocument } from '../views/views.ts';
-import { Abandoned, pause, persist } from './persist.ts';
 import type { Session } from './session.ts';
 
 const BATCH_RECORDS = 500;

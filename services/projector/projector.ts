@@ -5,15 +5,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Journal } from '../journal/journal.ts';
 import type { Logger } from '../logger.ts';
+import { Abandoned, pause, persist } from '../persist.ts';
 import type { Mongo } from '../views/connect.ts';
 import { ensureGeneration, readGeneration } from '../views/generation.ts';
 import { Leases } from '../views/leases.ts';
+import { Share } from '../views/share.ts';
 import { Store } from '../views/store.ts';
 import type { ProjectorMetrics } from './metrics.ts';
 import { projectPartition } from './partition.ts';
-import { Abandoned, pause, persist } from './persist.ts';
 import { Session } from './session.ts';
-import { Share } from './share.ts';
 
 const TICK_MS = 1_000;
 const LAG_EVERY_TICKS = 5;

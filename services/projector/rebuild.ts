@@ -6,13 +6,13 @@ import { randomUUID } from 'node:crypto';
 import type { LaneId } from '../../schema/ids.ts';
 import { type Config, ConfigError } from '../config.ts';
 import type { Logger } from '../logger.ts';
+import { pause } from '../persist.ts';
 import { DROP_AFTER_MS, ensureGeneration, switchGeneration } from '../views/generation.ts';
 import { Leases } from '../views/leases.ts';
 import { Store } from '../views/store.ts';
 import { createGeneration, dropOthers, newGenerationName } from '../views/views.ts';
 import { mendLane } from './mend.ts';
 import { projectPartition } from './partition.ts';
-import { pause } from './persist.ts';
 import { type Observer, Session } from './session.ts';
 import { type Stores, withStores } from './stores.ts';
 

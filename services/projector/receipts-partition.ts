@@ -1,7 +1,7 @@
 /** One partition's receipts on their way into MongoDB: from the position on, in order. */
 import { type Revision, revisionOf } from '../../schema/ids.ts';
 import type { ReceiptLog } from '../journal/receipts.ts';
-import { Abandoned, persist } from './persist.ts';
+import { Abandoned, persist } from '../persist.ts';
 import { PartitionRun, type ReceiptsSession } from './receipts-session.ts';
 
 const BATCH_RECORDS = 200;

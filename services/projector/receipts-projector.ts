@@ -6,14 +6,14 @@ import { randomUUID } from 'node:crypto';
 import type { Revision } from '../../schema/ids.ts';
 import type { ReceiptLog } from '../journal/receipts.ts';
 import type { Logger } from '../logger.ts';
+import { Abandoned, pause, persist } from '../persist.ts';
 import type { Mongo } from '../views/connect.ts';
 import { Leases } from '../views/leases.ts';
 import { ReceiptStore } from '../views/receipts-store.ts';
-import { Abandoned, pause, persist } from './persist.ts';
+import { Share } from '../views/share.ts';
 import { projectReceipts } from './receipts-partition.ts';
 import { retain } from './receipts-retention.ts';
 import { type ReceiptsProjected, ReceiptsSession } from './receipts-session.ts';
-import { Share } from './share.ts';
 
 const TICK_MS = 1_000;
 const LAG_EVERY_TICKS = 5;

@@ -7,6 +7,7 @@ import { type DeviceId, type LaneId, type Revision, type Seq, seqOf, type UserId
 import type { Mark } from '../../schema/receipts.ts';
 import type { StoredReceipts } from '../journal/receipts.ts';
 import type { Logger } from '../logger.ts';
+import { Abandoned, pause, persist } from '../persist.ts';
 import type {
   FoldedMarks,
   MarkLogDocument,
@@ -14,7 +15,6 @@ import type {
   ReceiptPosition,
   ReceiptStore,
 } from '../views/receipts-store.ts';
-import { Abandoned, pause, persist } from './persist.ts';
 
 /** Between the beginnings of two rounds. */
 const ROUND_MS = 200;

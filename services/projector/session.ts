@@ -5,9 +5,9 @@
  */
 import type { LaneId, Millis, Revision } from '../../schema/ids.ts';
 import type { Logger } from '../logger.ts';
+import { Abandoned, persist } from '../persist.ts';
 import type { Activity } from '../views/project.ts';
 import type { Store, Watermark } from '../views/store.ts';
-import { Abandoned, persist } from './persist.ts';
 import { Writer } from './writer.ts';
 
 /** What happens, for whoever counts it. */

@@ -4,10 +4,10 @@ import { partitionOf } from '../../schema/subjects.ts';
 import { type Config, ConfigError } from '../config.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Logger } from '../logger.ts';
+import { pause } from '../persist.ts';
 import { Audit } from '../views/audit.ts';
 import { readGeneration } from '../views/generation.ts';
 import { Comparison, type Difference } from './compare.ts';
-import { pause } from './persist.ts';
 import { laneSource, partitionSource } from './source.ts';
 import { type Stores, withStores } from './stores.ts';
 

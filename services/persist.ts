@@ -1,5 +1,5 @@
 /** Work that is to be done whatever happens to the store: again and again until it is, or until nobody wants it any more. */
-import type { Logger } from '../logger.ts';
+import type { Logger } from './logger.ts';
 
 const FIRST_MS = 20;
 const MOST_MS = 1_000;

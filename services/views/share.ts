@@ -1,5 +1,5 @@
-/** Which partitions are this projector's: an even share among all that live, by leases. */
-import type { Leases } from '../views/leases.ts';
+/** Which partitions are one room's: an even share among all that live, by leases. */
+import type { Leases } from './leases.ts';
 
 export interface Held {
   readonly mine: readonly number[];
@@ -10,12 +10,12 @@ export interface Held {
 export class Share {
   readonly #leases: Leases;
   readonly #partitions: number;
-  /** Before the names of the leases: of partitions, and of projectors. */
+  /** Before the names of the leases: of partitions, and of those that share them. */
   readonly #work: string;
   readonly #presence: string;
   #present = false;
 
-  constructor(leases: Leases, partitions: number, kind: 'projector' | 'receipts' = 'projector') {
+  constructor(leases: Leases, partitions: number, kind: 'projector' | 'receipts' | 'notifier' = 'projector') {
     this.#leases = leases;
     this.#partitions = partitions;
     this.#work = `${kind}:`;
