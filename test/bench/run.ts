@@ -12,6 +12,7 @@ import { p5 } from './p5.ts';
 import { p6 } from './p6.ts';
 import { p10 } from './p10.ts';
 import { figureJson, figureText } from './print.ts';
+import { r1 } from './receipts.ts';
 import { type Rig, startRig } from './rig.ts';
 import { FULL, type Pace, QUICK } from './rounds.ts';
 
@@ -31,6 +32,7 @@ const BENCHES: readonly Bench[] = [
   { id: 'P5', modes: ['default'], measure: p5 },
   { id: 'P6', modes: ['default'], measure: p6 },
   { id: 'P10', modes: ['always'], measure: p10 },
+  { id: 'R1', modes: ['default', 'always'], measure: r1 },
 ];
 const USAGE = `npm run bench [-- ${BENCHES.map(({ id }) => id).join(' ')}] [--quick] [--json] [--profile=folder]`;
 
