@@ -20,8 +20,8 @@ const LANES = 1_000;
 const READERS = 100;
 /** Each reader is in a tenth of the lanes. */
 const GROUPS = 10;
-/** So that marks rise during the whole of a run. */
-const EVENTS = 1_000;
+/** So many that marks rise during the whole of a run, so few that the api holds all lanes. */
+const EVENTS = 200;
 const IN_FLIGHT = 200;
 const DEVICE = 'phone';
 /** Of a record of one mark. */

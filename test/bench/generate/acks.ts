@@ -93,6 +93,11 @@ async function openAcks({ port, readers, device, lastSeq }: AcksOptions): Promis
     readers.map(async ({ token, lanes }) => {
       const reader = new Reader(await openGraphqlWire(port, token), lanes, device, lastSeq);
       await reader.register(device);
+      // Every lane once: what is measured is not the loading of cold ones.
+      for (const _ of lanes)
+        await new Promise<void>((resolve, reject) => {
+          reader.acknowledge((error) => (error === undefined ? resolve() : reject(new Error(error))));
+        });
       return reader;
     }),
   );
