@@ -102,6 +102,7 @@ const NAMES = z.object({
   LANES_VAPID_KEY_FILE: text(),
   LANES_VAPID_SUBJECT: text(),
   LANES_PUSH_CA_FILE: text(),
+  LANES_PUSH_PRIVACY: flag().default(false),
 });
 type Named = z.infer<typeof NAMES>;
 
@@ -156,6 +157,8 @@ export function readSettings(environment: Environment = process.env) {
     sends: { perSecond: named.LANES_SENDS_PER_SECOND, burst: named.LANES_SENDS_BURST },
     notifyGraceMs: named.LANES_NOTIFY_GRACE_MS,
     push: pushOf(named),
+    /** Pushes carry no text, no title and no name. */
+    pushPrivacy: named.LANES_PUSH_PRIVACY,
   };
 }
 

@@ -8,9 +8,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   up: { summary: 'everything on one machine: servers and all rooms', load: () => import('./up.ts') },
   api: { summary: 'the GraphQL API as a process of its own', load: () => import('./api.ts') },
   projector: { summary: 'writes history to MongoDB, as a process of its own', load: () => import('./projector.ts') },
+  notifier: { summary: 'pushes what stayed undelivered, as a process of its own', load: () => import('./notifier.ts') },
   token: { summary: 'prints a token for a user (development)', load: () => import('./token.ts') },
   verify: { summary: 'compares every lane with history', load: () => import('./verify.ts') },
   rebuild: { summary: 'drops and rebuilds history from the lanes', load: () => import('./rebuild.ts') },
+  why: { summary: 'the story of a message’s delivery', load: () => import('./why.ts') },
   doctor: { summary: 'checks everything and says how to mend it', load: () => import('./doctor.ts') },
 };
 

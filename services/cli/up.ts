@@ -6,7 +6,7 @@ import { adminPortOf } from '../metrics.ts';
 import { run } from '../run.ts';
 import { type Command, complain, say } from './command.ts';
 
-const ROOMS = ['api', 'projector'] as const;
+const ROOMS = ['api', 'projector', 'notifier'] as const;
 /** Rooms drain for 15 s at most, then the servers stop. */
 const DRAIN_MS = 45_000;
 

@@ -95,12 +95,18 @@ function partsOf({ loaded, message, verdicts }: Judged): Part[] {
     const no = new Map<NoPushReason, UserId[]>();
     for (const [user, verdict] of all.slice(part * RECIPIENTS_MAX, (part + 1) * RECIPIENTS_MAX)) {
       if (verdict.kind === 'push') push.push(user);
-      else no.set(verdict.reason, [...(no.get(verdict.reason) ?? []), user]);
+      else note(no, verdict.reason, user);
     }
     const subject = { lane: loaded.lane.id, seq, revision, acceptedAt: at, part };
     const item: WorkItem = { v: 1, l: loaded.lane.id, s: seq, r: revision, at, c: part, u: push };
     return { decision: { subject, push, no }, item: push.length > 0 ? item : undefined };
   });
+}
+
+export function note(by: Map<NoPushReason, UserId[]>, reason: NoPushReason, user: UserId): void {
+  const users = by.get(reason);
+  if (users) users.push(user);
+  else by.set(reason, [user]);
 }
 
 function ring({ bell }: DeciderParts, { subject: { lane, seq }, push, no }: Decision): void {

@@ -1,11 +1,12 @@
 /** Asks the stores what a decision needs, as fresh as they are, and decides: the same before a push is queued and before it goes. */
-import type { Millis, Revision, UserId } from '../../schema/ids.ts';
+import type { Millis, Revision, Seq, UserId } from '../../schema/ids.ts';
 import type { Journal } from '../journal/journal.ts';
 import { type Lanes, type Loaded, PoisonedLane } from '../journal/lanes.ts';
 import { lastSentBy } from '../lane/sent.ts';
 import type { Logger } from '../logger.ts';
 import type { Devices } from '../views/devices.ts';
 import type { ReceiptBoard } from '../views/receipts.ts';
+import { readSeqOf } from '../views/unread.ts';
 import type { ProviderName } from './push.ts';
 import { recipientsOf, type Told, undeliveredOf, type Verdict, verdictOf } from './undelivered.ts';
 
@@ -35,6 +36,7 @@ export interface Judged {
   readonly verdicts: ReadonlyMap<UserId, Verdict>;
   /** How many recipients had it in time. */
   readonly delivered: number;
+  readonly readSeqOf: (user: UserId) => Seq;
 }
 
 /** Users in one question. */
@@ -73,18 +75,17 @@ export async function judge(parts: JudgeParts, cases: readonly Case[]): Promise<
   ]);
   const { providers, clock } = parts;
   const now = clock();
-  return left.map(({ loaded, message, users: some, delivered }) => {
+  return left.map(({ users: some, ...one }) => {
+    const { loaded, message } = one;
     const given = { devices, settings, muted: muted.get(loaded) ?? new Map(), providers, now };
     return {
-      loaded,
-      message,
-      delivered,
+      ...one,
       verdicts: new Map(some.map((user) => [user, verdictOf(user, message, given)])),
     };
   });
 }
 
-interface Left extends Pick<Judged, 'loaded' | 'message' | 'delivered'> {
+interface Left extends Omit<Judged, 'verdicts'> {
   readonly users: readonly UserId[];
 }
 
@@ -96,7 +97,13 @@ async function leftOf({ board }: JudgeParts, { loaded, messages, among }: Case):
     const all = recipientsOf(loaded.lane, message);
     const recipients = among ? all.filter((user) => among.has(user)) : all;
     const users = undeliveredOf(recipients, message.seq, delivered);
-    return { loaded, message, users, delivered: recipients.length - users.length };
+    return {
+      loaded,
+      message,
+      users,
+      delivered: recipients.length - users.length,
+      readSeqOf: (user) => readSeqOf(loaded, user, marks.get(user)),
+    };
   });
 }
 

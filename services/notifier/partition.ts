@@ -1,0 +1,63 @@
+/** One partition's way to decisions: read in order, wait for the end of grace, decide, and only then go on. */
+import type { LaneId, Millis, Seq, UserId } from '../../schema/ids.ts';
+import type { Journal, StoredRecord } from '../journal/journal.ts';
+import { pause, persist } from '../persist.ts';
+import type { Ledger } from '../views/ledger.ts';
+import { type DeciderParts, decidePushes } from './decide-push.ts';
+import { afterGrace } from './delay.ts';
+import { startOf } from './start.ts';
+
+export interface PartitionParts extends DeciderParts {
+  readonly journal: Journal;
+  readonly ledger: Pick<Ledger, 'decide' | 'position' | 'advance'>;
+  readonly graceMs: number;
+  /** Who writes has read what came before. */
+  readonly onSent: (user: UserId, lane: LaneId, seq: Seq) => void;
+}
+
+export interface Reach {
+  /** Every record up to it is decided. */
+  w: number;
+}
+
+/** What is held of a partition while it waits. The rest waits in the lanes' own storage. */
+const BATCH_RECORDS = 128;
+/** A position that was not written costs the decisions since then, once more. */
+const WRITE_EVERY_MS = 250;
+
+/** Until `signal` aborts; what is under way is finished, unless `giveUp` does. Throws Abandoned after that. */
+export async function notifyPartition(
+  parts: PartitionParts,
+  partition: number,
+  reach: Reach,
+  { signal, giveUp }: { readonly signal: AbortSignal; readonly giveUp: AbortSignal },
+): Promise<void> {
+  const { journal, ledger, log, clock, graceMs } = parts;
+  const from = await persist('position', () => startOf(parts, partition, signal), { signal, log });
+  if (signal.aborted) return;
+  reach.w = from - 1;
+  let last: StoredRecord | undefined;
+  let writtenAt: Millis = 0;
+  const trying = { signal: giveUp, log };
+  const write = async (): Promise<void> => {
+    const { revision, record } = last as StoredRecord;
+    last = undefined;
+    writtenAt = clock();
+    await persist('position', () => ledger.advance(partition, revision, record?.id ?? null), trying);
+  };
+  const records = journal.consume(partition, from, { maxBatch: BATCH_RECORDS, signal });
+  for await (const due of afterGrace(records, { graceMs, clock, signal, wait: pause })) {
+    await persist('decisions', () => decidePushes(parts, partition, due), trying);
+    const [first] = due;
+    if (first) parts.metrics.decidedLate(clock() - first.storedAt - graceMs);
+    for (const stored of due) noteSent(parts, stored);
+    last = due.at(-1) as StoredRecord;
+    reach.w = last.revision;
+    if (clock() - writtenAt >= WRITE_EVERY_MS) await write();
+  }
+  if (last) await write();
+}
+
+function noteSent({ onSent }: PartitionParts, { lane, record }: StoredRecord): void {
+  for (const event of record?.events ?? []) if (event.type === 'MessageSent') onSent(event.by, lane, event.seq);
+}
