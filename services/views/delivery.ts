@@ -101,7 +101,13 @@ export function openDeliveries(parts: DeliveryParts): Deliveries {
   };
 }
 
-async function deliveriesOf(parts: DeliveryParts, loaded: Loaded, message: MessageSent, wanted: readonly UserId[]) {
+/** As `Deliveries.of`, for who follows nothing. */
+export async function deliveriesOf(
+  parts: Omit<DeliveryParts, 'bell' | 'board'> & { readonly board: Pick<ReceiptBoard, 'whenAll'> },
+  loaded: Loaded,
+  message: MessageSent,
+  wanted: readonly UserId[],
+) {
   const { mongo, board, devices, log, clock = Date.now } = parts;
   const { id: lane, members } = loaded.lane;
   const users = wanted.filter(

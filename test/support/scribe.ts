@@ -17,12 +17,15 @@ const START = 1_700_000_000_000;
 
 export class Scribe {
   readonly #journal: Journal;
+  readonly #clock: (() => number) | undefined;
   readonly lanes = new Map<LaneId, LaneEvent[]>();
   #records = 0;
   #keys = 0;
 
-  constructor(journal: Journal) {
+  /** Without a clock, times of long ago. */
+  constructor(journal: Journal, clock?: () => number) {
     this.#journal = journal;
+    this.#clock = clock;
   }
 
   /** One record. */
@@ -31,7 +34,14 @@ export class Scribe {
     const events = said.map((one, i) => {
       const key = `k${++this.#keys}` as ClientKey;
       const seq = (before.length + i + 1) as Seq;
-      return { ...one, seq, at: START + this.#keys, by: userId(by), key, hash: `h${key}` } as LaneEvent;
+      return {
+        ...one,
+        seq,
+        at: this.#clock?.() ?? START + this.#keys,
+        by: userId(by),
+        key,
+        hash: `h${key}`,
+      } as LaneEvent;
     });
     const record: LaneRecord = { v: 1, id: `r${++this.#records}-${lane}`, lane, events };
     const expected = (await this.#journal.last(lane))?.revision ?? revisionOf(0);
