@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { MongoClient } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { DeviceId, LaneId, UserId } from '../schema/ids.ts';
+import { type DeviceId, type LaneId, seqOf, type UserId } from '../schema/ids.ts';
 import { Mongo } from '../services/views/connect.ts';
 import {
   DEVICES_PER_USER,
@@ -12,7 +12,7 @@ import {
   tokenHashOf,
 } from '../services/views/devices.ts';
 import { HistoryUnavailable } from '../services/views/history.ts';
-import { deviceMarksOf, ReceiptStore } from '../services/views/receipts-store.ts';
+import { marksOf, ReceiptStore } from '../services/views/receipts-store.ts';
 import { silent } from './support/projecting.ts';
 import { until } from './support/scribe.ts';
 import { startServers, type TestServers } from './support/servers.ts';
@@ -166,14 +166,16 @@ describe('devices', () => {
     const bob = newUser();
     await devices.register(bob, phone, undefined);
     const store = new ReceiptStore(() => mongo.db());
-    const mark = (d: DeviceId) => ({ _id: { u: bob, d, l: 'c1' as LaneId }, s: 5 as never, at: now });
     const left = async () =>
       (
-        await deviceMarksOf(await mongo.db())
+        await marksOf(await mongo.db())
           .find({ '_id.u': bob })
           .toArray()
-      ).map(({ _id }) => _id.d);
-    await store.write({ marks: [], log: [], devices: [mark(phone), mark(tablet)] });
+      ).flatMap(({ dev }) => Object.keys(dev ?? {}));
+    const mark = { s: seqOf(5), at: now };
+    const _id = { l: 'c1' as LaneId, u: bob };
+    await store.write({ marks: [{ _id, d: seqOf(5), dev: { [phone]: mark, [tablet]: mark } }], log: [] });
+    expect(await left()).toEqual([phone, tablet]);
     await devices.unregister(bob, phone);
     expect(await left()).toEqual([tablet]);
     await devices.register(bob, tablet, undefined);

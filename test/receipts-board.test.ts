@@ -16,7 +16,6 @@ import { Mongo } from '../services/views/connect.ts';
 import { HistoryUnavailable } from '../services/views/history.ts';
 import { openReceiptBoard, type ReceiptBoard } from '../services/views/receipts.ts';
 import {
-  deviceMarksOf,
   type FoldedMarks,
   markLogOf,
   marksOf,
@@ -31,7 +30,7 @@ import { startServers, type TestServers } from './support/servers.ts';
 const PARTITIONS = 2;
 const LANES = ['c1', 'c2', 'c3', 'c4'] as LaneId[];
 const USERS = ['alice', 'bob', 'carol'] as UserId[];
-const DEVICES = ['phone', 'tablet'] as DeviceId[];
+const DEVICES = ['phone', 'constructor'] as DeviceId[];
 const SEQS = 12;
 
 let servers: TestServers;
@@ -47,9 +46,7 @@ afterAll(async () => {
 
 const forgetAll = async (): Promise<void> => {
   const db = await mongo.db();
-  await Promise.all(
-    [marksOf(db), markLogOf(db), deviceMarksOf(db), receiptPositionsOf(db)].map((all) => all.deleteMany({} as never)),
-  );
+  await Promise.all([marksOf(db), markLogOf(db), receiptPositionsOf(db)].map((all) => all.deleteMany({} as never)));
 };
 const unseen = { written: () => undefined, unreadable: () => undefined };
 const openSession = (store = new ReceiptStore(() => mongo.db())) =>
@@ -74,7 +71,7 @@ async function projectAndDie(log: MemoryReceipts, after: 'log' | 'marks'): Promi
   });
   class Dying extends ReceiptStore {
     override async write(folded: FoldedMarks): Promise<void> {
-      await super.write(after === 'log' ? { ...folded, marks: [], devices: [] } : folded);
+      await super.write(after === 'log' ? { ...folded, marks: [] } : folded);
       died();
       await new Promise(() => undefined);
     }

@@ -3,12 +3,13 @@
  * next, folded, so that many marks of one member cost one update. Rounds begin some time apart: whoever reads receipts holds
  * what is not written yet.
  */
-import { type DeviceId, type LaneId, type Revision, type Seq, seqOf, type UserId } from '../../schema/ids.ts';
+import type { DeviceId, LaneId, Revision, Seq, UserId } from '../../schema/ids.ts';
 import type { Mark } from '../../schema/receipts.ts';
 import type { StoredReceipts } from '../journal/receipts.ts';
 import type { Logger } from '../logger.ts';
 import { Abandoned, pause, persist } from '../persist.ts';
 import type {
+  DeviceMark,
   FoldedMarks,
   MarkLogDocument,
   MarksDocument,
@@ -16,12 +17,12 @@ import type {
   ReceiptStore,
 } from '../views/receipts-store.ts';
 
-/** Between the beginnings of two rounds. */
-const ROUND_MS = 200;
+/** Between the beginnings of two rounds, unless the next one is full: a mark in a large round costs a third. */
+const ROUND_MS = 500;
 /** In one round. */
-const ROUND_MARKS = 5_000;
+const ROUND_MARKS = 10_000;
 /** Waiting, of all partitions; past it the partitions wait. */
-const WAITING_MARKS = 20_000;
+const WAITING_MARKS = 40_000;
 /** Members of lanes whose maxima are remembered, of each partition. */
 const KNOWN_MAX = 5_000;
 
@@ -135,7 +136,7 @@ export class ReceiptsSession {
       }
       for (const { marks } of round) this.#waitingMarks -= marks;
       for (const enter of this.#atDoor.splice(0)) enter();
-      await pause(this.#roundMs - (performance.now() - begun), this.signal);
+      if (this.#waitingMarks < ROUND_MARKS) await pause(this.#roundMs - (performance.now() - begun), this.signal);
     }
     this.#isRunning = false;
   }
@@ -167,7 +168,7 @@ export class ReceiptsSession {
     await this.persist('positions of receipts', () => this.store.advance([...positions.values()]));
     for (const { run } of round) run.forgetSome();
     const marks = round.reduce((sum, one) => sum + one.marks, 0);
-    this.observe.written(marks, folded.marks.length + folded.log.length + folded.devices.length);
+    this.observe.written(marks, folded.marks.length + folded.log.length);
   }
 
   /** How far those are in MongoDB whom the runs do not know. */
@@ -190,29 +191,38 @@ export class ReceiptsSession {
 function foldRound(round: readonly Waiting[]): FoldedMarks {
   const marks = new Map<string, MarksDocument>();
   const log: MarkLogDocument[] = [];
-  const devices = new Map<string, FoldedMarks['devices'][number]>();
   for (const { run, records } of round)
     for (const { revision, marks: some } of records)
       for (const mark of some) {
-        const { u, l, d, k, s, at } = mark;
+        const { u, l, d, k } = mark;
+        const name = `${l} ${u}`;
         const raises = raisesOf(run.get(l, u), mark, revision);
         if (raises.length > 0) {
-          const had = run.get(l, u);
-          const raised = {
-            _id: { l, u },
-            d: seqOf(Math.max(s, had?.d ?? 0)),
-            ...(k === 'read' || had?.r !== undefined ? { r: seqOf(Math.max(k === 'read' ? s : 0, had?.r ?? 0)) } : {}),
-          };
+          const raised = raisedBy(mark, run.get(l, u));
           run.set(raised);
-          marks.set(`${l} ${u}`, raised);
           log.push(...raises);
+          const { dev } = marks.get(name) ?? {};
+          marks.set(name, dev ? { ...raised, dev } : raised);
         }
         if (d === undefined || k !== 'delivered') continue;
-        const name = `${u} ${d} ${l}`;
-        const had = devices.get(name);
-        devices.set(name, { _id: { u, d, l }, s: higher(s, had?.s), at: Math.max(at, had?.at ?? 0) });
+        const had = marks.get(name) ?? { _id: { l, u } };
+        marks.set(name, { ...had, dev: withDevice(had.dev, d, mark) });
       }
-  return { marks: [...marks.values()], log, devices: [...devices.values()] };
+  return { marks: [...marks.values()], log };
+}
+
+const raisedBy = ({ u, l, k, s }: Mark, had: MarksDocument | undefined): MarksDocument => ({
+  _id: { l, u },
+  d: higher(s, had?.d),
+  ...(k === 'read' ? { r: higher(s, had?.r) } : had?.r === undefined ? {} : { r: had.r }),
+});
+
+/** Without a prototype, so that every id is only a name. */
+function withDevice(dev: MarksDocument['dev'], device: DeviceId, { s, at }: Mark): Record<DeviceId, DeviceMark> {
+  const next: Record<DeviceId, DeviceMark> = Object.assign(Object.create(null), dev);
+  const had = next[device];
+  next[device] = { s: higher(s, had?.s), at: Math.max(at, had?.at ?? 0) };
+  return next;
 }
 
 const higher = (a: Seq, b: Seq | undefined): Seq => (b !== undefined && b > a ? b : a);

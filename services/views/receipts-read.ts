@@ -3,9 +3,9 @@ import type { Db } from 'mongodb';
 import type { DeviceId, LaneId, Revision, Seq, UserId } from '../../schema/ids.ts';
 import type { MarkKind } from '../../schema/receipts.ts';
 import {
-  deviceMarksOf,
-  deviceRange,
+  type DeviceMark,
   laneRange,
+  MAXIMA,
   type MarkLogDocument,
   type MarksDocument,
   markLogOf,
@@ -15,6 +15,8 @@ import {
 
 /** Above so many lanes all of a user's are read: one range of an index instead of that many ids. */
 const LANES_BY_ID = 200;
+/** In one answer of MongoDB. */
+const DEVICE_LANES_AT_ONCE = 20_000;
 /** Stages in one aggregation. */
 const UNIONS_MAX = 100;
 
@@ -24,17 +26,25 @@ export async function readPositions(db: Db): Promise<ReadonlyMap<number, Revisio
 }
 
 export function readMarksOfLane(db: Db, lane: LaneId): Promise<MarksDocument[]> {
-  return marksOf(db).find(laneRange(lane)).toArray();
+  return marksOf(db).find(laneRange(lane), { projection: MAXIMA }).toArray();
 }
 
 /** May give other lanes, too. */
 export function readMarksOfUser(db: Db, user: UserId, lanes: readonly LaneId[]): Promise<MarksDocument[]> {
   const which = lanes.length > LANES_BY_ID ? { '_id.u': user } : { _id: { $in: lanes.map((l) => ({ l, u: user })) } };
-  return marksOf(db).find(which).toArray();
+  return marksOf(db).find(which, { projection: MAXIMA }).toArray();
 }
 
-export function readDeviceMarks(db: Db, user: UserId, device: DeviceId) {
-  return deviceMarksOf(db).find(deviceRange(user, device)).toArray();
+/** By lane. */
+export async function readDeviceMarks(db: Db, user: UserId, device: DeviceId): Promise<Map<LaneId, DeviceMark>> {
+  const field = `dev.${device}`;
+  const theirs = marksOf(db).find(
+    { '_id.u': user, [field]: { $exists: true } },
+    { projection: { [field]: 1 }, batchSize: DEVICE_LANES_AT_ONCE },
+  );
+  const all = new Map<LaneId, DeviceMark>();
+  for await (const { _id, dev } of theirs) if (dev) all.set(_id.l, dev[device] as DeviceMark);
+  return all;
 }
 
 /** For each asked user and kind the mark by which the maximum first reached `seq`; those that have not reached it are left out. */

@@ -3,7 +3,7 @@
  * projector writes may be repeated, by anybody, in any order of repetitions, with the same end. In no generation: a rebuild
  * of history does not touch it.
  */
-import { type Collection, type Db, MaxKey, MinKey } from 'mongodb';
+import type { Collection, Db } from 'mongodb';
 import {
   type DeviceId,
   type LaneId,
@@ -17,12 +17,21 @@ import type { MarkKind } from '../../schema/receipts.ts';
 import { DUPLICATE_KEY, writeErrorsOf } from './store.ts';
 import { prefixOf } from './views.ts';
 
-/** The order of the keys in each `_id` is part of the format: what is asked for is one range of it. */
+/**
+ * Of one user in one lane. The order of the keys in each `_id` is part of the format: what is asked for is one range of it.
+ */
 export interface MarksDocument {
   readonly _id: { readonly l: LaneId; readonly u: UserId };
   /** Delivered and read up to; `d` ≥ `r`, absent: never. */
   readonly d?: Seq;
   readonly r?: Seq;
+  /** What each of the user's devices has acknowledged. In here, because a second document would cost a second write. */
+  readonly dev?: Readonly<Record<DeviceId, DeviceMark>>;
+}
+export interface DeviceMark {
+  readonly s: Seq;
+  /** Of its latest mark. */
+  readonly at: Millis;
 }
 
 /** A mark that raised the user's maximum of its kind; what a `read` mark raised of `delivered` has a document of its own. */
@@ -34,13 +43,6 @@ export interface MarkLogDocument {
   readonly rev: Revision;
 }
 
-export interface DeviceMarkDocument {
-  readonly _id: { readonly u: UserId; readonly d: DeviceId; readonly l: LaneId };
-  readonly s: Seq;
-  /** Of its latest mark. */
-  readonly at: Millis;
-}
-
 /** Every record of the partition's log up to `w`, whose id is `rid`, is folded. */
 export interface ReceiptPosition {
   readonly _id: number;
@@ -50,18 +52,17 @@ export interface ReceiptPosition {
 
 export const marksOf = (db: Db): Collection<MarksDocument> => db.collection('marks');
 export const markLogOf = (db: Db): Collection<MarkLogDocument> => db.collection('mark_log');
-export const deviceMarksOf = (db: Db): Collection<DeviceMarkDocument> => db.collection('device_marks');
 export const receiptPositionsOf = (db: Db): Collection<ReceiptPosition> => db.collection('receipt_positions');
 
 /** What one round of the projector brings, of any partitions, folded. */
 export interface FoldedMarks {
-  /** Each user and lane once. */
+  /** Each user and lane once; of `dev`, the devices that have marked. */
   readonly marks: readonly MarksDocument[];
   readonly log: readonly MarkLogDocument[];
-  /** Each user, device and lane once. */
-  readonly devices: readonly DeviceMarkDocument[];
 }
 
+/** Without the devices. */
+export const MAXIMA = { d: 1, r: 1 } as const;
 /** Ids in one question. */
 const IDS_MAX = 1_000;
 
@@ -78,7 +79,7 @@ export class ReceiptStore {
     const marks = marksOf(await this.#ready());
     const found: MarksDocument[] = [];
     for (let i = 0; i < ids.length; i += IDS_MAX)
-      found.push(...(await marks.find({ _id: { $in: ids.slice(i, i + IDS_MAX) } }).toArray()));
+      found.push(...(await marks.find({ _id: { $in: ids.slice(i, i + IDS_MAX) } }, { projection: MAXIMA }).toArray()));
     return found;
   }
 
@@ -86,7 +87,7 @@ export class ReceiptStore {
    * The log before the maxima: whoever sees a maximum finds in the log when it was reached, also after a crash between the
    * two. The server's own log keeps that order, so only the last write is waited for on the disk.
    */
-  async write({ marks, log, devices }: FoldedMarks): Promise<void> {
+  async write({ marks, log }: FoldedMarks): Promise<void> {
     const db = await this.#ready();
     try {
       if (log.length > 0) await markLogOf(db).insertMany(log, { ordered: false, writeConcern: { w: 1 } });
@@ -94,17 +95,10 @@ export class ReceiptStore {
       const other = writeErrorsOf(error).find(({ code }) => code !== DUPLICATE_KEY);
       if (other) throw new Error(`receipts not written: ${other.errmsg}`);
     }
-    const raises = marks.map(({ _id, d, r }) => {
-      const $max = { ...(d === undefined ? {} : { d }), ...(r === undefined ? {} : { r }) };
-      return { updateOne: { filter: { _id }, update: { $max }, upsert: true } };
-    });
-    const theirs = devices.map(({ _id, s, at }) => ({
-      updateOne: { filter: { _id }, update: { $max: { s, at } }, upsert: true },
+    const raises = marks.map((document) => ({
+      updateOne: { filter: { _id: document._id }, update: { $max: maximaOf(document) }, upsert: true },
     }));
-    await Promise.all([
-      raises.length > 0 && marksOf(db).bulkWrite(raises, { ordered: false }),
-      theirs.length > 0 && deviceMarksOf(db).bulkWrite(theirs, { ordered: false }),
-    ]);
+    if (raises.length > 0) await marksOf(db).bulkWrite(raises, { ordered: false });
   }
 
   async position(partition: number): Promise<Omit<ReceiptPosition, '_id'>> {
@@ -146,15 +140,22 @@ async function createIndexes(db: Db): Promise<void> {
   await marksOf(db).createIndex({ '_id.u': 1 }, { name: 'user' });
 }
 
-/** What a device had acknowledged is forgotten with it. */
-export async function dropDeviceMarks(db: Db, user: UserId, device: DeviceId): Promise<void> {
-  await deviceMarksOf(db).deleteMany(deviceRange(user, device));
+/** By the names of the fields. An id of a device is one, too: it has no dot and no dollar sign. */
+function maximaOf({ d, r, dev = {} }: MarksDocument): Record<string, number> {
+  return Object.fromEntries([
+    ...(d === undefined ? [] : [['d', d]]),
+    ...(r === undefined ? [] : [['r', r]]),
+    ...Object.entries(dev).flatMap(([device, { s, at }]) => [
+      [`dev.${device}.s`, s],
+      [`dev.${device}.at`, at],
+    ]),
+  ]);
 }
 
-export const deviceRange = (u: UserId, d: DeviceId) => ({
-  _id: {
-    $gte: { u, d, l: new MinKey() } as unknown as DeviceMarkDocument['_id'],
-    $lte: { u, d, l: new MaxKey() } as unknown as DeviceMarkDocument['_id'],
-  },
-});
+/** What a device had acknowledged is forgotten with it. */
+export async function dropDeviceMarks(db: Db, user: UserId, device: DeviceId): Promise<void> {
+  const field = `dev.${device}`;
+  await marksOf(db).updateMany({ '_id.u': user, [field]: { $exists: true } }, { $unset: { [field]: '' } });
+}
+
 export const laneRange = (lane: LaneId) => prefixOf<MarksDocument['_id']>('l', 'u', lane);

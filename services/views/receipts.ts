@@ -126,7 +126,7 @@ class Board implements ReceiptBoard {
     const read = (db: Db) => readDeviceMarks(db, user, device);
     return this.#freshAll(read, (documents, overlays) => {
       const all = new Map<LaneId, number>();
-      for (const { _id, s, at } of documents) if (at >= since) all.set(_id.l, s);
+      for (const [lane, { s, at }] of documents) if (at >= since) all.set(lane, s);
       for (const overlay of overlays)
         for (const [lane, placed] of overlay.lanesOf(user))
           for (const { mark } of placed)
