@@ -3,7 +3,7 @@ import type { LaneEvent } from '../../schema/events.ts';
 import { RUN_BYTES, RUN_PARTS } from './audience.ts';
 import { codeOf, publicError } from './errors.ts';
 import type { Operation } from './frames.ts';
-import type { Hub } from './hub.ts';
+import type { Hub, HubOptions } from './hub.ts';
 import { type Part, SharedPayload } from './sink.ts';
 import type { EventFrame } from './sources.ts';
 
@@ -46,8 +46,11 @@ export async function reachRing(hub: Hub, reader: Behind, still: () => boolean):
 }
 
 /** Again while the store is out of reach. Undefined: the answer is no longer wanted. */
-export async function patiently<T>(hub: Hub, still: () => boolean, read: () => Promise<T>): Promise<T | undefined> {
-  const { log, pause } = hub.options;
+export async function patiently<T>(
+  { options: { log, pause } }: { readonly options: Pick<HubOptions, 'log' | 'pause'> },
+  still: () => boolean,
+  read: () => Promise<T>,
+): Promise<T | undefined> {
   for (let tried = 1; still(); tried++) {
     try {
       return await read();

@@ -158,9 +158,9 @@ export class Frames {
     return { utf8: Buffer.from(JSON.stringify({ errors })), seq: this.#positionAfter(source) };
   }
 
-  /** Only a conversation's readers have a position that is a seq. */
-  #positionAfter(source: Source): number | undefined {
-    return this.#root === CONVERSATION ? positionOf(source) : undefined;
+  /** Only a conversation's readers have a position that is a seq, only an inbox's one that is a cursor. */
+  #positionAfter(source: Source): number | string | undefined {
+    return this.#root === CONVERSATION ? positionOf(source) : source.cursor;
   }
 
   #keyOf(document: DocumentNode, name: string | undefined, values: Record<string, unknown>, admin: boolean): string {

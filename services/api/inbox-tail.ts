@@ -13,11 +13,6 @@ const KEPT = 4_096;
 /** Never more than this, whatever MongoDB has; then nothing can be listed until it has caught up. About 150 bytes each. */
 const KEPT_MAX = 65_536;
 
-/** A lane of a user's, or one that it left by the event `left`. */
-export interface UserLane extends ListedLane {
-  readonly left?: Seq | undefined;
-}
-
 interface Newest {
   readonly seq: Seq;
   readonly at: Millis;
@@ -80,8 +75,9 @@ export class InboxTail {
   }
 
   /** Brings what MongoDB said of a user, true up to `listed` at least, up to `to`. False: too much has passed since. */
-  fold(user: UserId, listed: Revision, lanes: Map<LaneId, UserLane>): boolean {
+  fold(user: UserId, listed: Revision, lanes: Map<LaneId, ListedLane>): boolean {
     if (listed < this.from) return false;
+    // Also where MongoDB had some of them: the last of them says how it is.
     for (const { lane, seq, member, revision } of this.#changes.get(user) ?? []) {
       if (revision <= listed) continue;
       const { seq: last = seq, at = 0 } = lanes.get(lane) ?? {};

@@ -17,6 +17,8 @@ import { DeliveryStreams } from './delivery-stream.ts';
 import { createEngine } from './engine.ts';
 import { GraphiQL } from './graphiql.ts';
 import { HttpDoor } from './http.ts';
+import { Inboxes } from './inbox.ts';
+import { registerInboxMetrics } from './inbox-metrics.ts';
 import { Buckets } from './limits.ts';
 import { Origins } from './origins.ts';
 import { People } from './people.ts';
@@ -27,6 +29,7 @@ import { conversationResolvers } from './resolvers/conversation.ts';
 import { deliveryResolvers } from './resolvers/delivery.ts';
 import { deviceResolvers } from './resolvers/devices.ts';
 import { eventResolvers } from './resolvers/events.ts';
+import { inboxFrameResolvers } from './resolvers/inbox.ts';
 import { mutationResolvers } from './resolvers/mutation.ts';
 import { queryResolvers, userResolvers } from './resolvers/query.ts';
 import { receiptFrameResolvers, receiptResolvers } from './resolvers/receipts.ts';
@@ -104,6 +107,7 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
   const metrics = createApiMetrics(registry, () => ({ ws: sockets.size, sse: events.size }));
   const counts = newStreamCounts();
   registerStreamMetrics(registry, counts, () => followed.deliveries.size);
+  registerInboxMetrics(registry, () => followed.inboxes);
   const submit = new Submit(journal, lanes, reads, {
     rules: { ...DEFAULT_RULES, create: config.create, membersAdd: config.membersAdd },
     clock: Date.now,
@@ -149,6 +153,7 @@ function schemaOf({ sends }: Config, log: Logger, { stores, people, submit, rece
   return schemaWith(
     eventResolvers,
     receiptFrameResolvers,
+    inboxFrameResolvers,
     userResolvers(people),
     conversationResolvers(reads),
     queryResolvers({ lanes, history, reads, log }),
@@ -173,13 +178,15 @@ function openFollowing(log: Logger, { schema, stores, journal, counts }: Followi
   // Frames are made for all readers at once: their resolvers have no request to look at.
   const conversations = openStreams({ schema, contextValue: undefined, journal, lanes, reads, log, counts, receipts });
   const deliveries = new DeliveryStreams({ schema, lanes, reads, deliveries: found, log });
+  const inboxes = new Inboxes({ ...stores, schema, journal, counts, log });
   return {
     conversations,
     deliveries,
-    subscriptions: subscriptionsOf({ conversation: conversations, delivery: deliveries }),
+    inboxes,
+    subscriptions: subscriptionsOf({ conversation: conversations, inbox: inboxes, delivery: deliveries }),
     stop: async () => {
       deliveries.stop();
-      await conversations.stop();
+      await Promise.all([conversations.stop(), inboxes.stop()]);
       receipts.stop();
     },
   };

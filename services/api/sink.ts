@@ -7,8 +7,8 @@ import type { GraphQLError } from 'graphql';
 /** The JSON of one GraphQL answer, UTF-8. */
 export interface Part {
   readonly utf8: Buffer;
-  /** The reader's position after it. Undefined: it leaves the position where it was. */
-  readonly seq: number | undefined;
+  /** The reader's position after it: a seq, or an inbox's cursor. Undefined: it leaves the position where it was. */
+  readonly seq: number | string | undefined;
 }
 
 /** A sink's form of a payload is kept for this many others that ask for the same. */

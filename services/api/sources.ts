@@ -3,7 +3,7 @@
  * that is what lets one execution serve them all.
  */
 import type { LaneEvent } from '../../schema/events.ts';
-import type { LaneId, UserId } from '../../schema/ids.ts';
+import type { LaneId, Millis, UserId } from '../../schema/ids.ts';
 
 export type ResetReason = 'TOO_FAR_BEHIND' | 'AHEAD' | 'STORE_REBUILT';
 
@@ -37,12 +37,21 @@ export interface ReceiptFrame {
   /** Of the reader's own; null: it is another's, or not known. */
   readonly unread: number | null;
 }
+/** Belongs to no lane: a place in an inbox. */
+export interface InboxMark {
+  readonly __typename: 'InboxCaughtUp' | 'InboxPosition';
+  readonly seq: 0;
+  readonly at: Millis;
+  readonly cursor: string;
+}
 export type FrameSource = MarkFrame | ResetFrame | EventFrame | ReceiptFrame;
 
 /** As far as every source of a frame is known. */
 export interface Source {
   readonly __typename: string;
   readonly seq: number;
+  /** Where it leaves the reader of an inbox. */
+  readonly cursor?: string;
 }
 /** Where a frame of a conversation leaves its reader; undefined: where it was. */
 export const positionOf = ({ __typename, seq }: Source): number | undefined =>

@@ -81,5 +81,5 @@ export class SseSink implements Sink {
 const eventsOf = ({ parts }: SharedPayload): Buffer =>
   Buffer.concat(parts.flatMap(({ utf8, seq }) => [seq === undefined ? NEXT : nextAt(seq), utf8, END_OF_EVENT]));
 const NEXT = Buffer.from('event: next\ndata: ');
-const nextAt = (seq: number): Buffer => Buffer.from(`event: next\nid: ${seq}\ndata: `);
+const nextAt = (seq: number | string): Buffer => Buffer.from(`event: next\nid: ${seq}\ndata: `);
 const END_OF_EVENT = Buffer.from('\n\n');

@@ -7,8 +7,10 @@ import type { Identity } from './auth.ts';
 import type { Operation } from './engine.ts';
 import { badInput } from './errors.ts';
 import { answer } from './http-answer.ts';
+import { CURSOR_MAX } from './inbox-cursor.ts';
 import { Counts, MAX_SOCKETS_PER_USER } from './limits.ts';
 import { corsHeadersOf } from './origins.ts';
+import { rootNameOf } from './root-field.ts';
 import { sseSink } from './sse-sink.ts';
 import type { OpensStreams } from './subscriptions.ts';
 
@@ -52,8 +54,8 @@ export class EventStreams {
 
   /** The operation is a subscription, and its bearer is let in. */
   open(request: IncomingMessage, response: ServerResponse, operation: Operation, { actor, expiresAt }: Identity): void {
-    const lastSeen = lastSeenOf(request);
-    if (lastSeen === 'bad') {
+    const lastSeen = lastSeenOf(request, operation);
+    if (lastSeen.kind === 'bad') {
       const error = badInput('Last-Event-ID', 'the id of an event that came by this stream');
       answer(request, response, { errors: [error] });
       return;
@@ -74,7 +76,7 @@ export class EventStreams {
         operationName: operation.operation.name?.value,
         variables,
         viewer: { user: actor.user, admin: actor.admin, server: actor.server },
-        lastSeen,
+        lastSeen: lastSeen.position,
       },
       sink,
     );
@@ -111,11 +113,15 @@ function isStuck(open: Open, tick: number): boolean {
   return tick - open.passedAt > DEAD_AFTER_MS;
 }
 
-/** Undefined: the reader has none. */
-function lastSeenOf({ headers }: IncomingMessage): number | 'bad' | undefined {
+type LastSeen = { readonly kind: 'seen'; readonly position: number | string | undefined } | { readonly kind: 'bad' };
+
+/** `position` undefined: the reader has none. Of an inbox it is a cursor, of a conversation a seq. */
+function lastSeenOf({ headers }: IncomingMessage, { document, operation }: Operation): LastSeen {
   const id = headers['last-event-id'];
-  if (id === undefined || id === '') return undefined;
-  return typeof id === 'string' && /^\d{1,15}$/.test(id) ? Number(id) : 'bad';
+  if (id === undefined || id === '') return { kind: 'seen', position: undefined };
+  if (typeof id === 'string' && rootNameOf(document, operation.name?.value) === 'inbox')
+    return id.length <= CURSOR_MAX ? { kind: 'seen', position: id } : { kind: 'bad' };
+  return typeof id === 'string' && /^\d{1,15}$/.test(id) ? { kind: 'seen', position: Number(id) } : { kind: 'bad' };
 }
 
 /** One answer, for a caller who takes nothing but events. */

@@ -14,6 +14,7 @@ import { openHistory } from '../views/history.ts';
 import { openReads } from '../views/reads.ts';
 import { openReceiptBoard } from '../views/receipts.ts';
 import { openUnread } from '../views/unread.ts';
+import { openUserLanes } from '../views/user-lanes.ts';
 
 /** Folded lanes kept, in entries of about 150 bytes: some 150 MB. */
 const LANES_WEIGHT = 1_000_000;
@@ -61,6 +62,7 @@ export function openStores(config: Config, log: Logger, { journal, receipts, bel
   const devices = openDevices(mongo, log);
   const board = openReceiptBoard({ receipts, mongo, log });
   const unread = openUnread({ lanes, reads, board, mongo, log });
+  const userLanes = openUserLanes({ mongo, partitions: journal.partitions, log });
   const deliveries = openDeliveries({ mongo, board, devices, reads, bell, log });
   return {
     history,
@@ -70,6 +72,7 @@ export function openStores(config: Config, log: Logger, { journal, receipts, bel
     board,
     unread,
     deliveries,
+    userLanes,
     close: async (): Promise<void> => {
       await board.stop();
       await Promise.all([history.close(), mongo.close()]);

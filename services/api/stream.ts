@@ -19,8 +19,8 @@ export interface StreamOperation {
   readonly operationName?: string | null | undefined;
   readonly variables?: Record<string, unknown> | null | undefined;
   readonly viewer: Viewer;
-  /** A position from outside the document (`Last-Event-ID`): the greater of it and of `after` counts. */
-  readonly lastSeen?: number | undefined;
+  /** A position from outside the document (`Last-Event-ID`), of an inbox its cursor: the greater of it and of `after` counts. */
+  readonly lastSeen?: number | string | undefined;
 }
 
 export interface ConversationStreams {
@@ -61,7 +61,7 @@ export function openStreams(options: StreamsOptions): ConversationStreams {
           sink.end(parsed.error);
           return NOTHING;
         }
-        const after = lastSeen === undefined ? parsed.asked.after : Math.max(lastSeen, parsed.asked.after ?? 0);
+        const after = typeof lastSeen !== 'number' ? parsed.asked.after : Math.max(lastSeen, parsed.asked.after ?? 0);
         return gateway.follow({ ...parsed.asked, after }, viewer, sink) ?? NOTHING;
       } catch (error) {
         sink.end(publicError(error, log));

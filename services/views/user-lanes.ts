@@ -1,5 +1,5 @@
 /**
- * Which conversations a user belongs to, as MongoDB has it. By itself it may be behind the lanes; whoever asks folds the lanes'
+ * Which conversations a user belongs to or has left, as MongoDB has it. By itself it may be behind the lanes; whoever asks folds the lanes'
  * own records from `listed` on over it.
  */
 import type { Db } from 'mongodb';
@@ -19,6 +19,8 @@ export interface ListedLane {
   /** The lane's last event, and its time. */
   readonly seq: Seq;
   readonly at: Millis;
+  /** The event by which the user has left; undefined: it belongs to the lane. */
+  readonly left?: Seq | undefined;
 }
 
 export type Listing =
@@ -47,8 +49,7 @@ export interface UserLanesOptions {
 export function openUserLanes({ mongo, partitions, log }: UserLanesOptions): UserLanes {
   const generations = new Generations(() => mongo.db());
   return {
-    listed: () =>
-      askMongo(mongo, log, async (db) => readListed(db, (await generations.current()).name, partitions)),
+    listed: () => askMongo(mongo, log, async (db) => readListed(db, (await generations.current()).name, partitions)),
     of: (user) =>
       askMongo(mongo, log, async (db) => {
         const current = await generations.current();
@@ -77,37 +78,44 @@ async function readListed(db: Db, generation: string | undefined, partitions: nu
   return all;
 }
 
-interface Columns {
+/** As columns of one document: that is several times faster than as documents. */
+interface Memberships {
+  readonly ids: readonly LaneId[];
+  readonly seqs: readonly Seq[];
+  readonly members: readonly boolean[];
+}
+interface Activities {
   readonly ids: readonly LaneId[];
   readonly seqs: readonly Seq[];
   readonly ats: readonly Millis[];
 }
 
-/** As columns of one document: that is several times faster than as documents. Undefined: there are too many. */
+/** Undefined: there are too many. */
 async function readLanes({ memberships, conversations }: Generation, user: UserId) {
-  const mine = await memberships
-    .aggregate<Pick<Columns, 'ids'>>([
-      { $match: { ...prefixOf<MembershipDocument['_id']>('u', 'l', user), member: true } },
+  const found = await memberships
+    .aggregate<Memberships>([
+      { $match: prefixOf<MembershipDocument['_id']>('u', 'l', user) },
       { $limit: LANES_PER_USER + 1 },
-      { $group: { _id: null, ids: { $push: '$_id.l' } } },
+      { $group: { _id: null, ids: { $push: '$_id.l' }, seqs: { $push: '$seq' }, members: { $push: '$member' } } },
     ])
     .toArray();
-  const ids = mine[0]?.ids ?? [];
+  const { ids, seqs, members } = found[0] ?? { ids: [], seqs: [], members: [] };
   if (ids.length > LANES_PER_USER) return undefined;
   // A conversation that is not there yet is one whose records are above `listed`.
-  const all = new Map<LaneId, ListedLane>(ids.map((id) => [id, { seq: 0 as Seq, at: 0 }]));
-  const questions: Promise<Columns[]>[] = [];
+  const left = (i: number): Seq | undefined => (members[i] ? undefined : seqs[i]);
+  const all = new Map(ids.map((id, i): [LaneId, ListedLane] => [id, { seq: 0 as Seq, at: 0, left: left(i) }]));
+  const questions: Promise<Activities[]>[] = [];
   for (let i = 0; i < ids.length; i += LANES_AT_ONCE)
     questions.push(
       conversations
-        .aggregate<Columns>([
+        .aggregate<Activities>([
           { $match: { _id: { $in: ids.slice(i, i + LANES_AT_ONCE) } } },
           { $group: { _id: null, ids: { $push: '$_id' }, seqs: { $push: '$seq' }, ats: { $push: '$at' } } },
         ])
         .toArray(),
     );
-  for (const found of (await Promise.all(questions)).flat())
-    for (const [i, id] of found.ids.entries())
-      all.set(id, { seq: found.seqs[i] as Seq, at: found.ats[i] as Millis });
+  for (const activities of (await Promise.all(questions)).flat())
+    for (const [i, id] of activities.ids.entries())
+      all.set(id, { seq: activities.seqs[i] as Seq, at: activities.ats[i] as Millis, left: all.get(id)?.left });
   return all;
 }

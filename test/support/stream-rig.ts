@@ -211,7 +211,10 @@ export class TestSink implements Sink {
     this.room--;
     this.payloads.push(payload);
     this.positions.push(seq);
-    for (const { utf8 } of payload.parts) this.frames.push(JSON.parse(utf8.toString()).data.conversation);
+    for (const { utf8 } of payload.parts) {
+      const { conversation, inbox } = JSON.parse(utf8.toString()).data;
+      this.frames.push(conversation ?? inbox);
+    }
     return true;
   }
 

@@ -1,0 +1,260 @@
+/** The inboxes of a process: `Subscription.inbox`. Whoever has one open gets everything of all its conversations, for one device. */
+import { setTimeout as wait } from 'node:timers/promises';
+import type { GraphQLError, GraphQLSchema } from 'graphql';
+import { type DeviceId, ID_RULE, parseDeviceId, type UserId } from '../../schema/ids.ts';
+import type { Journal, Stoppable } from '../journal/journal.ts';
+import type { Lanes } from '../journal/lanes.ts';
+import type { Logger } from '../logger.ts';
+import { Fresh } from '../views/fresh.ts';
+import type { Reads } from '../views/reads.ts';
+import type { Listing, UserLanes } from '../views/user-lanes.ts';
+import { apiError, badInput, publicError } from './errors.ts';
+import { Frames, type Operation } from './frames.ts';
+import { InboxAnswers } from './inbox-answers.ts';
+import { BACKLOG_MAX } from './inbox-catch-up.ts';
+import { cursorOf, type InboxPlace, laterOf, placeOfCursor } from './inbox-cursor.ts';
+import { Dispatch, type Prepared } from './inbox-dispatch.ts';
+import { type InboxFeed, openInboxFeed } from './inbox-feed.ts';
+import { InboxIndex, type IndexedUser } from './inbox-index.ts';
+import { InboxReader, type ReaderParts } from './inbox-reader.ts';
+import { type Start, type StartParts, startInbox } from './inbox-start.ts';
+import { SharedPayload, type Sink } from './sink.ts';
+import { Slots } from './slots.ts';
+import type { InboxMark } from './sources.ts';
+import type { StreamOperation } from './stream.ts';
+import type { StreamCounts } from './stream-metrics.ts';
+import type { OpensStreams } from './subscriptions.ts';
+
+/** Past these a new inbox is refused with the error `RATE_LIMITED`. */
+const READERS_MAX = 100_000;
+/** Conversations of connected users, each for each user: about 200 bytes. */
+const LANES_MAX = 5_000_000;
+const RETRY_AFTER_MS = 5_000;
+/** Readers that look up where they begin, and lanes that are read, at once; the others wait their turn. */
+const STARTING_MAX = 32;
+const READING_MAX = 32;
+/** Source: CONTRACT, on `InboxPosition`. */
+const POSITION_MS = 30_000;
+/** The partitions are followed for so long after the last reader has gone. */
+const LINGER_MS = 60_000;
+
+export interface InboxLimits {
+  readonly readers?: number;
+  readonly lanes?: number;
+  readonly positionMs?: number;
+  /** Events of a lane that may wait. */
+  readonly backlog?: number;
+}
+
+export interface InboxParts extends Omit<StartParts, 'journal' | 'listings'> {
+  readonly schema: GraphQLSchema;
+  readonly journal: Pick<Journal, 'partitions' | 'consume' | 'partitionEnd' | 'onReconnect' | 'lastRevisions' | 'read'>;
+  readonly lanes: Lanes;
+  readonly reads: Pick<Reads, 'gap' | 'event'>;
+  readonly userLanes: UserLanes;
+  readonly counts: StreamCounts;
+  readonly log: Logger;
+  readonly limits?: InboxLimits;
+}
+
+interface Asked {
+  readonly user: UserId;
+  readonly device: DeviceId;
+  readonly place: InboxPlace | undefined;
+  readonly operation: Operation;
+}
+
+export class Inboxes implements OpensStreams {
+  readonly #parts: InboxParts;
+  readonly #limits: Required<Pick<InboxLimits, 'readers' | 'lanes'>>;
+  readonly #frames: Frames;
+  readonly #index = new InboxIndex();
+  readonly #dispatch: Dispatch;
+  readonly #readerParts: ReaderParts;
+  readonly #startParts: StartParts;
+  readonly #starting = new Slots(STARTING_MAX);
+  readonly #stopping = new AbortController();
+  readonly #positions: NodeJS.Timeout;
+  /** With who it is in the index, once it is there, and what it asked for. */
+  readonly #readers = new Map<InboxReader, { readonly asked: Asked; indexed: IndexedUser | undefined }>();
+  #feeding: Promise<InboxFeed<Prepared>> | undefined;
+  #feed: InboxFeed<Prepared> | undefined;
+  #linger: NodeJS.Timeout | undefined;
+
+  /** Throws if the schema has no such subscription. */
+  constructor(parts: InboxParts) {
+    this.#parts = parts;
+    const {
+      readers = READERS_MAX,
+      lanes = LANES_MAX,
+      positionMs = POSITION_MS,
+      backlog = BACKLOG_MAX,
+    } = parts.limits ?? {};
+    this.#limits = { readers, lanes };
+    this.#frames = new Frames({ ...parts, contextValue: undefined }, 'inbox');
+    const answers = new InboxAnswers(this.#frames);
+    const { signal } = this.#stopping;
+    const pause = (ms: number) => wait(ms, undefined, { signal, ref: false });
+    this.#dispatch = new Dispatch({ ...parts, index: this.#index, answers, pause });
+    const listings = new Fresh<UserId, Listing>((user) => parts.userLanes.of(user));
+    this.#startParts = { ...parts, listings };
+    this.#readerParts = {
+      ...parts,
+      frames: this.#frames,
+      backlogMax: backlog,
+      answers,
+      pause,
+      slots: new Slots(READING_MAX),
+      place: () => this.#place(),
+      marksFor: async () => [],
+      onEnd: (reader) => this.#left(reader),
+    };
+    this.#positions = setInterval(() => this.#givePlaces(), positionMs).unref();
+  }
+
+  get size(): number {
+    return this.#readers.size;
+  }
+
+  /** Conversations of connected users, each for each user. */
+  get lanes(): number {
+    return this.#index.size;
+  }
+
+  open({ viewer, lastSeen, ...given }: StreamOperation, sink: Sink): Stoppable {
+    const read = this.#frames.read({ ...given, admin: viewer.admin });
+    if (read.kind === 'bad') return refused(sink, read.error);
+    const { device: id, after } = read.args;
+    const device = parseDeviceId(id);
+    if (!device) return refused(sink, badInput('device', ID_RULE));
+    const places: InboxPlace[] = [];
+    for (const [field, cursor] of [['after', after] as const, ['Last-Event-ID', lastSeen] as const]) {
+      if (cursor === undefined || cursor === null) continue;
+      const place = placeOfCursor(String(cursor), this.#parts.journal.partitions);
+      if (!place) return refused(sink, badInput(field, 'a cursor of an inbox of this installation'));
+      places.push(place);
+    }
+    if (this.#stopping.signal.aborted || this.#readers.size >= this.#limits.readers) return refused(sink, tooMany());
+    const { operation } = read;
+    const { user } = viewer;
+    const reader = new InboxReader(this.#readerParts, { user, operation }, sink);
+    const place = places.length > 0 ? places.reduce(laterOf) : undefined;
+    this.#readers.set(reader, { asked: { user, device, place, operation }, indexed: undefined });
+    clearTimeout(this.#linger);
+    void this.#start(reader, { user, device, place, operation });
+    return reader;
+  }
+
+  /** Ends following. Sinks hear nothing of it: whoever owns the connections closes them. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    clearInterval(this.#positions);
+    clearTimeout(this.#linger);
+    for (const reader of [...this.#readers.keys()]) reader.stop();
+    const feed = await this.#feeding?.catch(() => undefined);
+    feed?.stop();
+  }
+
+  /** Never rejected. */
+  async #start(reader: InboxReader, asked: Asked): Promise<void> {
+    try {
+      await this.#starting.hold(async () => {
+        if (reader.hasEnded) return;
+        const feed = await this.#follow();
+        await startInbox(this.#startParts, feed, asked, (start) => this.#begin(reader, feed, start));
+      });
+    } catch (error) {
+      reader.finish(publicError(error, this.#parts.log));
+    }
+  }
+
+  /** At one moment of the feed's. */
+  #begin(reader: InboxReader, feed: InboxFeed<Prepared>, start: Start): void {
+    const known = this.#readers.get(reader);
+    if (!known || reader.hasEnded) return;
+    if (feed !== this.#feed || feed.isStopped) throw apiError('UNAVAILABLE', 'The inbox begins anew. Come again.');
+    if (this.#index.size + start.lanes.size > this.#limits.lanes) {
+      this.#parts.counts.refused++;
+      throw tooMany();
+    }
+    const indexed = this.#index.join(reader, reader.user, start.lanes);
+    known.indexed = indexed;
+    reader.since = start.since;
+    reader.begin(start.debts(indexed));
+  }
+
+  #follow(): Promise<InboxFeed<Prepared>> {
+    if (this.#feeding) return this.#feeding;
+    const { prepare, deliver } = this.#dispatch;
+    const work = {
+      prepare: prepare.bind(this.#dispatch),
+      deliver: deliver.bind(this.#dispatch),
+      broken: () => this.#broken(),
+    };
+    const feeding = openInboxFeed(this.#parts, work).then((feed) => {
+      this.#feed = feed;
+      return feed;
+    });
+    this.#feeding = feeding;
+    feeding.catch(() => {
+      if (this.#feeding === feeding) this.#feeding = undefined;
+    });
+    return feeding;
+  }
+
+  #broken(): void {
+    this.#forgetFeed();
+    for (const reader of [...this.#readers.keys()])
+      reader.finish(apiError('UNAVAILABLE', 'The store was restored. Come again with your place.'));
+  }
+
+  #forgetFeed(): void {
+    this.#feed?.stop();
+    this.#feed = undefined;
+    this.#feeding = undefined;
+    this.#readerParts.answers.forget();
+  }
+
+  #left(reader: InboxReader): void {
+    const known = this.#readers.get(reader);
+    if (!known) return;
+    this.#readers.delete(reader);
+    if (known.indexed) this.#index.leave(reader, known.indexed);
+    if (this.#stopping.signal.aborted) return;
+    // Until now it was there; that this is not written down is no harm.
+    const { user, device } = known.asked;
+    if (known.indexed) this.#parts.devices.seen(user, device).catch(() => undefined);
+    if (this.#readers.size > 0) return;
+    this.#linger = setTimeout(() => {
+      if (this.#readers.size === 0 && this.#feed) this.#forgetFeed();
+    }, LINGER_MS).unref();
+  }
+
+  #place(): InboxPlace {
+    return this.#feed?.place ?? { at: Date.now(), revisions: [], prints: [] };
+  }
+
+  /** To all who have had frames since they had their place last: it is the same for all who keep up. */
+  #givePlaces(): void {
+    const feed = this.#feed;
+    if (!feed) return;
+    const place = feed.place;
+    const mark: InboxMark = { __typename: 'InboxPosition', seq: 0, at: place.at, cursor: cursorOf(place) };
+    const payloads = new Map<string, SharedPayload | undefined>();
+    for (const reader of [...this.#readers.keys()])
+      reader.givePlace((operation) => {
+        if (!payloads.has(operation.key)) {
+          const part = this.#frames.execute(operation, mark);
+          payloads.set(operation.key, part instanceof Promise ? undefined : new SharedPayload([part], 0));
+        }
+        return payloads.get(operation.key);
+      });
+  }
+}
+
+const tooMany = (): GraphQLError => apiError('RATE_LIMITED', 'This server follows as much as it can.', RETRY_AFTER_MS);
+
+function refused(sink: Sink, error: GraphQLError): Stoppable {
+  sink.end(error);
+  return { stop: () => {} };
+}
