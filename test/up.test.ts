@@ -29,8 +29,8 @@ beforeAll(async () => {
     ...process.env,
     LANES_DATA: dir,
     LANES_PORT: String(port),
-    // The projector takes the next one.
-    LANES_ADMIN_PORT: String(await freePairOfPorts()),
+    // The projector and the notifier take the next two.
+    LANES_ADMIN_PORT: String(await freePorts()),
     LANES_NATS_PORT: String(await freePort()),
     LANES_MONGO_PORT: String(await freePort()),
     LANES_FSYNC: 'default',
@@ -42,17 +42,22 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-async function freePairOfPorts(): Promise<number> {
+/** The first of three in a row. */
+async function freePorts(): Promise<number> {
   for (;;) {
     const port = await freePort();
-    const next = createServer();
-    const free = await new Promise<boolean>((done) => {
-      next.once('error', () => done(false));
-      next.listen(port + 1, '127.0.0.1', () => done(true));
-    });
-    next.close();
-    if (free) return port;
+    if ((await isFree(port + 1)) && (await isFree(port + 2))) return port;
   }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  const free = await new Promise<boolean>((done) => {
+    server.once('error', () => done(false));
+    server.listen(port, '127.0.0.1', () => done(true));
+  });
+  server.close();
+  return free;
 }
 
 async function start(): Promise<void> {
@@ -66,7 +71,7 @@ async function start(): Promise<void> {
 }
 
 /** The processes of the installation by name, as their pid files say. */
-type Name = 'supervisor' | 'nats-server' | 'mongod' | 'api' | 'projector';
+type Name = 'supervisor' | 'nats-server' | 'mongod' | 'api' | 'projector' | 'notifier';
 
 function pids(): Partial<Record<Name, number>> {
   const names = readdirSync(join(dir, 'run')).filter((name) => name.endsWith('.pid'));
@@ -104,7 +109,7 @@ describe('npm start', () => {
   test('starts everything and says where it is', async () => {
     await start();
     await isReady();
-    expect(Object.keys(pids()).sort()).toEqual(['api', 'mongod', 'nats-server', 'projector', 'supervisor']);
+    expect(Object.keys(pids()).sort()).toEqual(['api', 'mongod', 'nats-server', 'notifier', 'projector', 'supervisor']);
     expect(said).toContain(readyz.replace('readyz', 'graphql'));
     expect(said).toContain('npm run -s lanes -- token alice');
     expect(said).toContain('LANES_FSYNC=default: a power cut can lose');
@@ -128,7 +133,7 @@ describe('npm start', () => {
     expect(stdout).toContain('nothing is wrong');
   });
 
-  test.each(['nats-server', 'mongod', 'api', 'projector'] as const)(
+  test.each(['nats-server', 'mongod', 'api', 'projector', 'notifier'] as const)(
     'starts a %s that was killed again',
     async (name) => {
       const before = pids()[name] ?? 0;
