@@ -50,7 +50,7 @@ export async function* p9(_: Rig | undefined, pace: Pace): AsyncGenerator<Figure
   }
 }
 
-function settingsIn(dir: string, { url, authority }: TakingProvider['opened']): Record<string, string> {
+export function settingsIn(dir: string, { url, authority }: TakingProvider['opened']): Record<string, string> {
   const file = (name: string, text: string): string => {
     const path = join(dir, name);
     writeFileSync(path, text, { mode: 0o600 });

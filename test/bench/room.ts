@@ -15,7 +15,7 @@ export interface Room {
   stop(): Promise<void>;
 }
 export interface RoomOptions {
-  readonly name: 'api' | 'projector';
+  readonly name: 'api' | 'projector' | 'notifier';
   readonly environment: Readonly<Record<string, string>>;
   readonly logDir: string;
   /** More arguments of node itself. */

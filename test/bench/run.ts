@@ -4,6 +4,7 @@
  */
 import { cpus } from 'node:os';
 import type { Figure } from './figure.ts';
+import { n1 } from './n1.ts';
 import { p1, p1f, p1w } from './p1.ts';
 import { p2 } from './p2.ts';
 import { p3 } from './p3.ts';
@@ -32,6 +33,7 @@ const BENCHES: readonly Bench[] = [
   { id: 'P5', modes: ['default'], measure: p5 },
   { id: 'P6', modes: ['default'], measure: p6 },
   { id: 'P10', modes: ['always'], measure: p10 },
+  { id: 'N1', modes: ['always'], measure: n1 },
   { id: 'R1', modes: ['default', 'always'], measure: r1 },
 ];
 const USAGE = `npm run bench [-- ${BENCHES.map(({ id }) => id).join(' ')}] [--quick] [--json] [--profile=folder]`;
