@@ -10,6 +10,7 @@ import type { Running } from '../run.ts';
 import { Mongo } from '../views/connect.ts';
 import { openDevices } from '../views/devices.ts';
 import { openHistory } from '../views/history.ts';
+import { openLanesOfUsers } from '../views/lanes-of-users.ts';
 import { Ledger } from '../views/ledger.ts';
 import { openReads } from '../views/reads.ts';
 import { openReceiptBoard } from '../views/receipts.ts';
@@ -83,5 +84,18 @@ async function openStores(
   closing.push(() => board.stop());
   const unread = openUnread({ lanes, reads: openReads(history, journal), board, mongo, log });
   const ledger = new Ledger(() => mongo.db());
-  return { journal, queue, bell, mongo, history, lanes, board, unread, devices: openDevices(mongo, log), ledger };
+  const lanesOf = openLanesOfUsers(mongo, log);
+  return {
+    journal,
+    queue,
+    bell,
+    mongo,
+    history,
+    lanes,
+    board,
+    unread,
+    lanesOf,
+    devices: openDevices(mongo, log),
+    ledger,
+  };
 }

@@ -10,8 +10,9 @@ import type { Devices } from '../views/devices.ts';
 import type { Ledger } from '../views/ledger.ts';
 import type { NoticeDocument } from '../views/ledger-documents.ts';
 import type { ReceiptBoard } from '../views/receipts.ts';
-import { type BadgeParts, badgeOf } from './badges.ts';
+import { type BadgeParts, badgeOf, type Lists, listsOf } from './badges.ts';
 import type { NotifierMetrics } from './metrics.ts';
+import type { PushAddress } from './push.ts';
 import type { Outlets } from './queue.ts';
 
 export interface ReadPushParts extends BadgeParts {
@@ -90,20 +91,21 @@ export class ReadPushes {
     const notices = await ledger.openNotices(reads);
     if (notices.length === 0) return;
     const by = new Map(reads.map((read) => [`${read.user} ${read.lane}`, read]));
-    const owned = await devices.of([...new Set(notices.map(({ _id }) => _id.u))]);
+    const users = [...new Set(notices.map(({ _id }) => _id.u))];
+    const [owned, lists] = await Promise.all([devices.of(users), listsOf(this.#parts, users)]);
     for (const notice of notices) {
       const { u, l, d } = notice._id;
       const read = by.get(`${u} ${l}`);
       const push = owned.get(u)?.find(({ device }) => device === d)?.push;
       // Whoever closes it is the one who tells the device.
       if (!read || !(await ledger.closeNotice(notice)) || !push || d === read.device) continue;
-      await this.#tell(notice, read, push);
+      await this.#tell(notice, read, push, lists);
     }
   }
 
-  async #tell({ _id: { u, l } }: NoticeDocument, read: Read, push: Parameters<Outlets['send']>[0]): Promise<void> {
+  async #tell({ _id: { u, l } }: NoticeDocument, read: Read, push: PushAddress, lists: Lists): Promise<void> {
     const { outlets, metrics, clock } = this.#parts;
-    const { badge } = await badgeOf(this.#parts, u);
+    const { badge } = await badgeOf(this.#parts, lists, u);
     const expiresAt = clock() + PUSH_EXPIRES_MS;
     const message = { kind: 'read', conversationId: l, readSeq: read.upTo, badge, expiresAt } as const;
     await outlets.send(push, message, this.#stopping.signal, ({ kind }) => metrics.cleared(kind));

@@ -10,7 +10,7 @@ import { pause } from '../persist.ts';
 import type { Devices } from '../views/devices.ts';
 import type { History } from '../views/history.ts';
 import { type Claim, type Ledger, noticeKey, type Subject } from '../views/ledger.ts';
-import { type BadgeParts, badgeOf } from './badges.ts';
+import { type BadgeParts, badgeOf, type Lists, listsOf } from './badges.ts';
 import { note } from './decide-push.ts';
 import type { Hearing, Hearings } from './hearing.ts';
 import { freshLanes, type Judged, type JudgeParts, judge } from './judge.ts';
@@ -23,7 +23,7 @@ import type { Target } from './undelivered.ts';
 
 export interface WorkerParts extends JudgeParts, BadgeParts {
   readonly journal: Journal;
-  readonly history: Pick<History, 'conversationsOf' | 'people'>;
+  readonly history: Pick<History, 'people'>;
   readonly devices: Pick<Devices, 'of' | 'mutedIn' | 'settings' | 'dropToken' | 'replaceToken'>;
   readonly ledger: Ledger;
   readonly queue: UndeliveredQueue;
@@ -52,6 +52,8 @@ interface Job {
   readonly judged: Judged;
   readonly hearing: Hearing;
   readonly claimedUntil: number;
+  /** Undefined: badges cannot be counted now. */
+  readonly lists: Lists | undefined;
 }
 
 export class Worker {
@@ -142,7 +144,8 @@ export class Worker {
       const mine = pushes.filter((_, i) => given[i]);
       if (mine.length === 0) return;
       const told = { loaded, event, senderName: await this.#nameOf(event.by), privacy };
-      await this.#pushAll({ subject, told, judged, hearing, claimedUntil }, mine, release);
+      const lists = await this.#listsOf(mine);
+      await this.#pushAll({ subject, told, judged, hearing, claimedUntil, lists }, mine, release);
     } finally {
       release();
     }
@@ -180,8 +183,8 @@ export class Worker {
   }
 
   async #pushTo(job: Job, user: UserId, pushes: readonly Push[], release: { (): void; more(): void }): Promise<void> {
-    const { hearing, judged, told } = job;
-    const message = await this.#messageTo(told, user, judged);
+    const { hearing } = job;
+    const message = await this.#messageTo(job, user);
     for (const push of pushes) {
       if (!message || hearing.has(user)) {
         this.#settle(job, push, { kind: 'retry', code: 'ABORTED', afterMs: AGAIN_MS });
@@ -198,14 +201,22 @@ export class Worker {
     }
   }
 
+  #listsOf(pushes: readonly Push[]): Promise<Lists | undefined> {
+    const users = [...new Set(pushes.map(({ claim }) => claim.user))];
+    return listsOf(this.#parts, users).catch((error: unknown) => this.#uncounted(error));
+  }
+
   /** Undefined: what it is to say cannot be counted now. */
-  async #messageTo(told: Told, user: UserId, { loaded, readSeqOf }: Judged): Promise<PushMessage | undefined> {
-    try {
-      return messagePushOf(told, await badgeOf(this.#parts, user, { loaded, readSeq: readSeqOf(user) }));
-    } catch (error) {
-      this.#parts.log.debug({ err: error }, 'a badge cannot be counted now');
-      return undefined;
-    }
+  async #messageTo({ told, judged, lists }: Job, user: UserId): Promise<PushMessage | undefined> {
+    const exact = { loaded: judged.loaded, readSeq: judged.readSeqOf(user) };
+    if (!lists) return undefined;
+    const badge = await badgeOf(this.#parts, lists, user, exact).catch((error: unknown) => this.#uncounted(error));
+    return badge && messagePushOf(told, badge);
+  }
+
+  #uncounted(error: unknown): undefined {
+    this.#parts.log.debug({ err: error }, 'a badge cannot be counted now');
+    return undefined;
   }
 
   async #answered(job: Job, push: Push, result: PushResult): Promise<void> {
