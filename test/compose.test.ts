@@ -57,7 +57,7 @@ describe('docker-compose.yml', () => {
   const services = under(compose, /^services:$/);
 
   test('runs the two servers and each room as a service of its own', () => {
-    expect(namesIn(services).sort()).toEqual(['api', 'mongo', 'nats', 'projector']);
+    expect(namesIn(services).sort()).toEqual(['api', 'mongo', 'nats', 'notifier', 'projector']);
     for (const name of namesIn(services)) {
       const service = under(services, new RegExp(`^${name}:$`));
       expect(namesIn(service), name).toContain('healthcheck');
