@@ -61,7 +61,7 @@ describe('docker-compose.yml', () => {
     for (const name of namesIn(services)) {
       const service = under(services, new RegExp(`^${name}:$`));
       expect(namesIn(service), name).toContain('healthcheck');
-      if (['api', 'projector'].includes(name)) expect(service).toContain(`command: ["${name}"]`);
+      if (['api', 'projector', 'notifier'].includes(name)) expect(service).toContain(`command: ["${name}"]`);
       else expect(namesIn(service), name).toContain('volumes');
     }
   });
