@@ -45,6 +45,7 @@ export function cursorOf({ at, revisions, prints }: InboxPlace): string {
 export function placeOfCursor(cursor: string, partitions: number): InboxPlace | undefined {
   if (cursor.length > CURSOR_MAX || !FORM.test(cursor)) return undefined;
   const bytes = Buffer.from(cursor, 'base64url');
+  if (bytes.toString('base64url') !== cursor) return undefined;
   const end = bytes.length - SUM_BYTES;
   if (end < 1 || bytes[0] !== VERSION || bytes.readUIntBE(end, SUM_BYTES) !== sumOf(bytes, end)) return undefined;
   const reader = new Reader(bytes, 1, end);

@@ -8,7 +8,7 @@ import type { Journal } from '../journal/journal.ts';
 import type { Devices } from '../views/devices.ts';
 import type { Fresh } from '../views/fresh.ts';
 import { HistoryUnavailable } from '../views/history.ts';
-import type { Mine, ReceiptBoard } from '../views/receipts.ts';
+import type { Progress, ReceiptBoard } from '../views/receipts.ts';
 import type { ListedLane, Listing } from '../views/user-lanes.ts';
 import { apiError } from './errors.ts';
 import type { InboxPlace } from './inbox-cursor.ts';
@@ -29,7 +29,7 @@ export interface StartParts {
   readonly journal: Pick<Journal, 'partitions' | 'lastRevisions'>;
   readonly listings: Pick<Fresh<UserId, Listing>, 'ask'>;
   readonly devices: Pick<Devices, 'get' | 'seen'>;
-  readonly board: Pick<ReceiptBoard, 'device' | 'ofUser'>;
+  readonly board: Pick<ReceiptBoard, 'progress'>;
 }
 export interface StartAsk {
   readonly user: UserId;
@@ -46,8 +46,7 @@ interface Looked {
 }
 interface DeviceBegins {
   readonly kind: 'device';
-  readonly acknowledged: ReadonlyMap<LaneId, number>;
-  readonly marks: ReadonlyMap<LaneId, Mine>;
+  readonly progress: ReadonlyMap<LaneId, Progress>;
 }
 interface PlaceBegins {
   readonly kind: 'place';
@@ -90,30 +89,19 @@ async function look(parts: StartParts, feed: InboxFeed, { user, device, place }:
   const [record, isThere] = await Promise.all([parts.devices.get(user, device), parts.devices.seen(user, device)]);
   if (!record || !isThere) throw unknownDevice();
   const { since } = record;
-  const [listing, acknowledged] = await Promise.all([
+  const [listing, progress] = await Promise.all([
     parts.listings.ask(user),
-    place ? undefined : parts.board.device(user, device, since),
+    place ? undefined : parts.board.progress(user, device, since),
   ]);
   if (listing.kind === 'too-many')
     throw apiError('RATE_LIMITED', 'You are in more conversations than an inbox can follow.', RETRY_AFTER_MS);
-  const begins = acknowledged
-    ? await lookByDevice(parts, user, listing, acknowledged)
+  const begins = progress
+    ? ({ kind: 'device', progress } as const)
     : await lookByPlace(parts, feed, listing, place as InboxPlace);
   // Last: the feed comes to have all that anything here was made from.
   await feed.upToEnd();
   const rebuilt = begins.kind === 'place' ? await rebuiltPartitions(feed, begins.place) : undefined;
   return { since, listing, begins: begins.kind === 'place' && rebuilt ? { ...begins, rebuilt } : begins };
-}
-
-async function lookByDevice(
-  { board }: StartParts,
-  user: UserId,
-  { lanes }: Looked['listing'],
-  acknowledged: ReadonlyMap<LaneId, number>,
-): Promise<DeviceBegins> {
-  const unmarked = [...lanes.keys()].filter((lane) => !acknowledged.has(lane));
-  const marks = unmarked.length > 0 ? await board.ofUser(user, unmarked) : new Map<LaneId, Mine>();
-  return { kind: 'device', acknowledged, marks };
 }
 
 async function lookByPlace(
@@ -182,15 +170,15 @@ function debtsOf(
 }
 
 function owedSinceMark(
-  { acknowledged, marks }: DeviceBegins,
+  { progress }: DeviceBegins,
   since: Millis,
   lane: LaneId,
   { seq, at, left }: ListedLane,
 ): Debt | undefined {
   const upTo = left ?? seq;
-  const mark = acknowledged.get(lane);
-  if (mark !== undefined) return mark === upTo ? undefined : { lane, from: { kind: 'seq', seq: mark }, upTo };
-  const read = marks.get(lane)?.read ?? 0;
+  const { acknowledged, read } = progress.get(lane) ?? { acknowledged: 0, read: 0 };
+  if (acknowledged > 0)
+    return acknowledged === upTo ? undefined : { lane, from: { kind: 'seq', seq: acknowledged }, upTo };
   // Nothing has come since the device was registered; what was there its user has read, or has left.
   if (at <= since && (read >= seq || left !== undefined)) return undefined;
   return { lane, from: { kind: 'unmarked', read }, upTo };
