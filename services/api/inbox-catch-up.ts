@@ -13,6 +13,7 @@ import type { Reads } from '../views/reads.ts';
 import { RUN_BYTES, RUN_PARTS } from './audience.ts';
 import type { Frames, Operation } from './frames.ts';
 import type { InboxAnswers } from './inbox-answers.ts';
+import { namedIn } from './inbox-tail.ts';
 import { eventFrameOf } from './resolvers/events.ts';
 import { type Part, SharedPayload } from './sink.ts';
 import type { ResetFrame, ResetReason } from './sources.ts';
@@ -106,7 +107,7 @@ async function placeOf(parts: CatchUpParts, owing: Owing, loaded: Loaded, sight:
     case 'rebuilt':
       return 'rebuilt';
     case 'revision':
-      return placeOfRevision(parts.journal, owing, loaded, from.revision);
+      return placeOfRevision(parts, owing, loaded, { sight, revision: from.revision });
     case 'unmarked':
       return placeUnmarked(parts.reads, owing, loaded, { sight, read: from.read });
     default:
@@ -115,20 +116,38 @@ async function placeOf(parts: CatchUpParts, owing: Owing, loaded: Loaded, sight:
 }
 
 async function placeOfRevision(
-  journal: CatchUpParts['journal'],
-  { lane, user, upTo }: Owing,
+  parts: CatchUpParts,
+  owing: Owing,
   loaded: Loaded,
-  revision: Revision,
+  { sight, revision }: { readonly sight: Sight; readonly revision: Revision },
 ): Promise<number> {
+  const { lane, upTo } = owing;
   if (loaded.revision <= revision) return upTo;
-  const { records } = await journal.read(lane, revisionOf(revision + 1), { limit: 1 });
+  const { records } = await parts.journal.read(lane, revisionOf(revision + 1), { limit: 1 });
   const first = records[0];
   if (!first) throw new JournalUnavailable(`lane ${lane}: it does not show its record ${loaded.revision}`);
   const next = first.record?.events[0]?.seq;
   if (next === undefined) throw new PoisonedLane(`lane ${lane}: its record ${first.revision} cannot be read`);
   // What came before the joining was not the reader's at its place.
+  return (await hasJoinedSince(parts, owing, loaded, { sight, next })) ? sight.from - 1 : next - 1;
+}
+
+/** Whether the user was taken in by the event `next` or later. Of who has left again the lane's state does not say. */
+async function hasJoinedSince(
+  { reads, backlogMax }: CatchUpParts,
+  { user }: Owing,
+  loaded: Loaded,
+  { sight, next }: { readonly sight: Sight; readonly next: number },
+): Promise<boolean> {
   const member = loaded.lane.members.get(user);
-  return member && member.joinedSeq >= next ? member.firstSeq - 1 : next - 1;
+  if (member) return member.joinedSeq >= next;
+  if (sight.to - next >= backlogMax) return false;
+  for await (const events of reads.gap(loaded, next - 1))
+    for (const event of events) {
+      if (event.seq > sight.to) return false;
+      if (event.seq >= next && namedIn(event).includes(user)) return event.type !== 'MemberRemoved';
+    }
+  return false;
 }
 
 /**

@@ -22,7 +22,7 @@ const READS_AT_ONCE = 4;
 /** Records of a lane that are held while it is read, so that a busy one comes to an end. */
 const HELD_MAX = 64;
 /** Lanes whose leaving is remembered; whoever comes back into another is given what it may see again. */
-const LEFT_MAX = 1_000;
+const LEFT_MAX = 200;
 /** Lanes whose marks are told at the end of a catch-up. */
 const NEWS_MAX = 1_000;
 
@@ -95,9 +95,10 @@ export class InboxReader {
   }
 
   /** From now on it is handed what is delivered. */
-  begin(debts: readonly Debt[]): void {
+  begin({ debts, left }: { readonly debts: readonly Debt[]; readonly left: ReadonlyMap<LaneId, number> }): void {
     if (this.#mode !== 'starting') return;
     this.#mode = 'open';
+    for (const [lane, seq] of left) this.left(lane, seq);
     if (debts.length > 0)
       this.#owed = new Map(debts.map(({ lane, from, upTo }) => [lane, { from, upTo, held: undefined, isRead: false }]));
     this.#run();

@@ -2,7 +2,7 @@
  * From where a reader begins in each lane: after what its device has acknowledged, or after the place that it had. Looked up
  * first, and put together at one moment with where the feed is then, so that nothing falls between.
  */
-import type { DeviceId, LaneId, Millis, UserId } from '../../schema/ids.ts';
+import type { DeviceId, LaneId, Millis, Seq, UserId } from '../../schema/ids.ts';
 import { partitionOf } from '../../schema/subjects.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Devices } from '../views/devices.ts';
@@ -56,12 +56,17 @@ interface PlaceBegins {
   /** Partitions that are not those in which the place was given. */
   readonly rebuilt: ReadonlySet<number>;
 }
+export interface Beginning {
+  readonly debts: readonly Debt[];
+  /** Lanes that the user has left, and of which the reader has all up to there, or is owed it. */
+  readonly left: ReadonlyMap<LaneId, Seq>;
+}
 export interface Start {
   readonly since: Millis;
   /** What the user belongs to now, and what it has left. */
   readonly lanes: ReadonlyMap<LaneId, ListedLane>;
-  /** What is owed, where the user is indexed as it is now. */
-  debts(indexed: IndexedUser): readonly Debt[];
+  /** From where the reader begins, where the user is indexed as it is now. */
+  beginning(indexed: IndexedUser): Beginning;
 }
 
 /**
@@ -78,7 +83,7 @@ export async function startInbox(
     const looked = await look(parts, feed, ask);
     const lanes = foldedLanes(feed, ask.user, looked.listing);
     if (lanes) {
-      begin({ since: looked.since, lanes, debts: (indexed) => debtsOf(feed, looked, indexed, lanes) });
+      begin({ since: looked.since, lanes, beginning: (indexed) => beginningOf(feed, looked, indexed, lanes) });
       return;
     }
     if (tries >= TRIES) throw new HistoryUnavailable('the lists of conversations are too far behind');
@@ -147,12 +152,12 @@ function foldedLanes(feed: InboxFeed, user: UserId, listing: Looked['listing']):
 }
 
 /** The newest conversations first. */
-function debtsOf(
+function beginningOf(
   feed: InboxFeed,
   { since, begins }: Looked,
   indexed: IndexedUser,
   lanes: ReadonlyMap<LaneId, ListedLane>,
-): readonly Debt[] {
+): Beginning {
   const owes = (lane: LaneId, listed: ListedLane): Debt | undefined =>
     begins.kind === 'device' ? owedSinceMark(begins, since, lane, listed) : owedSincePlace(feed, begins, lane, listed);
   const debts: { readonly debt: Debt; readonly at: Millis }[] = [];
@@ -161,13 +166,20 @@ function debtsOf(
     if (debt) debts.push({ debt, at });
   }
   let unmarked = 0;
-  const left = [...lanes].filter(([, listed]) => listed.left !== undefined).sort(([, a], [, b]) => b.at - a.at);
-  for (const [lane, listed] of left) {
+  const left = new Map<LaneId, Seq>();
+  const gone = [...lanes].filter(([, listed]) => listed.left !== undefined).sort(([, a], [, b]) => b.at - a.at);
+  for (const [lane, listed] of gone) {
     const debt = owes(lane, listed);
-    if (debt && (debt.from.kind !== 'unmarked' || ++unmarked <= LEFT_MAX)) debts.push({ debt, at: listed.at });
+    if (debt?.from.kind === 'unmarked' && ++unmarked > LEFT_MAX) continue;
+    if (debt) debts.push({ debt, at: listed.at });
+    if (debt || hasHad(begins, lane)) left.set(lane, listed.left as Seq);
   }
-  return debts.sort((a, b) => b.at - a.at).map(({ debt }) => debt);
+  return { debts: debts.sort((a, b) => b.at - a.at).map(({ debt }) => debt), left };
 }
+
+/** Of a lane of which nothing is owed: whether the reader has had it to its end. */
+const hasHad = (begins: DeviceBegins | PlaceBegins, lane: LaneId): boolean =>
+  begins.kind === 'place' || (begins.progress.get(lane)?.acknowledged ?? 0) > 0;
 
 function owedSinceMark(
   { progress }: DeviceBegins,

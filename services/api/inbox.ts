@@ -180,7 +180,7 @@ export class Inboxes implements OpensStreams {
     const indexed = this.#index.join(reader, reader.user, start.lanes);
     known.indexed = indexed;
     reader.since = start.since;
-    reader.begin(start.debts(indexed));
+    reader.begin(start.beginning(indexed));
   }
 
   #follow(): Promise<InboxFeed<Prepared>> {
