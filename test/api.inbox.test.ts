@@ -234,6 +234,85 @@ describe('an inbox', () => {
   });
 });
 
+describe('marks in an inbox', () => {
+  /** `bob 3 2 unread 1`; without names but the given one's. */
+  const marksIn = ({ frames }: Inbox, id: string): string[] =>
+    frames()
+      .filter(({ __typename: type, conversationId }) => type === 'ReceiptMoved' && conversationId === id)
+      .map(({ user, deliveredSeq, readSeq, unread }) =>
+        [user.id.split('_')[0], deliveredSeq, readSeq, ...(unread === null ? [] : [`unread ${unread}`])].join(' '),
+      );
+  const told = async (inbox: Inbox, id: string, last: string) => {
+    await until(() => marksIn(inbox, id).at(-1) === last);
+    return marksIn(inbox, id);
+  };
+
+  it('come as they move: one’s own on every device, and those of others', async () => {
+    const [bob, carol] = [await userOf('bob'), await userOf('carol')];
+    await register(bob, 'tablet');
+    const id = await groupOf(carol, [bob.user]);
+    for (const text of ['two', 'three']) await say(carol, id, text);
+    const inboxes = [await open(bob), await open(bob, { device: 'tablet' }), await open(carol)] as const;
+    const [phone, tablet, hers] = inboxes;
+    for (const inbox of inboxes) await inbox.caughtUp();
+    await acknowledge(bob, 'phone', id, 3);
+    for (const inbox of [phone, tablet]) await told(inbox, id, 'bob 3 0 unread 2');
+    await told(hers, id, 'bob 3 0');
+    await markRead(bob, id, 2);
+    for (const inbox of [phone, tablet]) await told(inbox, id, 'bob 3 2 unread 1');
+    await told(hers, id, 'bob 3 2');
+    // The same again moves nothing.
+    await acknowledge(bob, 'tablet', id, 3);
+    await markRead(bob, id, 3);
+    expect(await told(hers, id, 'bob 3 3')).toEqual(['bob 3 0', 'bob 3 2', 'bob 3 3']);
+    expect(await told(phone, id, 'bob 3 3 unread 0')).toEqual([
+      'bob 3 0 unread 2',
+      'bob 3 2 unread 1',
+      'bob 3 3 unread 0',
+    ]);
+    for (const { words } of inboxes) expect(words(id)).not.toContain('Reset 0');
+  });
+
+  it('come before it is said that a reader has caught up', async () => {
+    const [bob, carol] = [await userOf('bob'), await userOf('carol')];
+    await register(bob, 'tablet');
+    const id = await groupOf(carol, [bob.user]);
+    await say(carol, id, 'two');
+    const first = await open(bob);
+    const place = await first.caughtUp();
+    await acknowledge(bob, 'phone', id, 2);
+    first.socket.socket.terminate();
+    await markRead(bob, id, 2);
+    for (const given of [{}, { after: place }]) {
+      const again = await open(bob, given);
+      await again.caughtUp();
+      expect(marksIn(again, id)).toContain('bob 2 2 unread 0');
+      expect(again.frames().at(-1)?.__typename).toBe('InboxCaughtUp');
+    }
+    const hers = await open(carol);
+    await hers.caughtUp();
+    expect(marksIn(hers, id)).toContain('bob 2 2');
+  });
+
+  it('keep what is hidden', async () => {
+    const [bob, carol] = [await userOf('bob'), await userOf('carol')];
+    await bob.ask(
+      'mutation($input: UpdateSettingsInput!) { updateSettings(input: $input) { settings { hideReadMarks } } }',
+      { input: { hideReadMarks: true } },
+    );
+    const id = await groupOf(carol, [bob.user]);
+    await say(carol, id, 'two');
+    const hers = await open(carol);
+    await hers.caughtUp();
+    await acknowledge(bob, 'phone', id, 2);
+    await told(hers, id, 'bob 2 ');
+    await markRead(bob, id, 2);
+    await say(carol, id, 'three');
+    await acknowledge(bob, 'phone', id, 3);
+    expect(await told(hers, id, 'bob 3 ')).toEqual(['bob 2 ', 'bob 3 ']);
+  });
+});
+
 describe('an inbox, while servers go', () => {
   it('goes on without MongoDB; only a new one has to wait for it', async () => {
     const bob = await userOf('bob');

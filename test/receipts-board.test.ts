@@ -125,7 +125,12 @@ async function checkAll(board: ReceiptBoard, marks: readonly Mark[]): Promise<vo
   for (const user of USERS) {
     const expected = LANES.map((lane) => [lane, model.mine(lane, user)] as const).filter(([, mine]) => mine);
     expect(await board.ofUser(user, LANES)).toEqual(new Map(expected as [LaneId, never][]));
-    for (const device of DEVICES) expect(await board.device(user, device)).toEqual(model.device(user, device));
+    for (const device of DEVICES) {
+      const acknowledged = model.device(user, device);
+      expect(await board.device(user, device)).toEqual(acknowledged);
+      const progress = expected.map(([lane, mine]) => [lane, { ...mine, acknowledged: acknowledged.get(lane) ?? 0 }]);
+      expect(await board.progress(user, device)).toEqual(new Map(progress as [LaneId, never][]));
+    }
   }
 }
 

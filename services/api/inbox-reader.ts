@@ -34,7 +34,11 @@ export interface ReaderParts extends CatchUpParts {
   /** Where the feed is. */
   readonly place: () => InboxPlace;
   /** What the reader is to be told of marks before it is told that it has caught up. Never rejects. */
-  readonly marksFor: (reader: InboxReader, news: ReadonlySet<LaneId>) => Promise<readonly ReceiptFrame[]>;
+  readonly marksFor: (
+    reader: InboxReader,
+    news: ReadonlySet<LaneId>,
+    isFirst: boolean,
+  ) => Promise<readonly ReceiptFrame[]>;
   readonly onEnd: (reader: InboxReader) => void;
 }
 
@@ -72,6 +76,7 @@ export class InboxReader {
   /** It is to be told that it has caught up. */
   #isTellingDue = true;
   #isTelling = false;
+  #wasTold = false;
   /** Lanes that it has read, or whose marks it missed, since it was told. */
   #news: Set<LaneId> | undefined;
   #left: Map<LaneId, number> | undefined;
@@ -147,8 +152,14 @@ export class InboxReader {
   /** A mark in a lane, which has no place in its order. Where the reader does not keep up it is told anew when it has caught up. */
   tell(lane: LaneId, payload: SharedPayload): void {
     if (this.#mode !== 'open' || (this.isLive && this.#write(payload))) return;
+    this.miss(lane);
+  }
+
+  /** A mark in the lane has moved, of which it was not told. */
+  miss(lane: LaneId): void {
     this.#note(lane);
     this.#isTellingDue = true;
+    this.#run();
   }
 
   /** Its place, the feed's, where frames have flowed since it was given one. */
@@ -277,20 +288,25 @@ export class InboxReader {
   async #tellCaughtUp(): Promise<void> {
     const { marksFor, frames, place } = this.#parts;
     this.#isTelling = true;
+    const news = this.#news ?? new Set<LaneId>();
+    this.#news = undefined;
     try {
       const marks: Part[] = [];
-      const news = this.#news ?? new Set<LaneId>();
-      for (const frame of await marksFor(this, news)) marks.push(await frames.execute(this.operation, frame));
+      for (const frame of await marksFor(this, news, !this.#wasTold))
+        marks.push(await frames.execute(this.operation, frame));
+      if (this.#mode !== 'open') return;
       // What came meanwhile comes first.
-      if (this.#mode !== 'open' || !this.#hasAll || (marks.length > 0 && !this.#write(new SharedPayload(marks, 0))))
+      if (!this.#hasAll || (marks.length > 0 && !this.#write(new SharedPayload(marks, 0)))) {
+        for (const lane of news) this.#note(lane);
         return;
-      this.#news = undefined;
+      }
+      this.#wasTold = true;
       const { at, ...rest } = place();
       const mark: InboxMark = { __typename: 'InboxCaughtUp', seq: 0, at, cursor: cursorOf({ at, ...rest }) };
       const part = frames.execute(this.operation, mark);
       const payload = new SharedPayload([part instanceof Promise ? await part : part], 0);
       if (this.#mode !== 'open' || !this.#write(payload)) return;
-      this.#isTellingDue = !this.#hasAll;
+      this.#isTellingDue = !this.#hasAll || this.#news !== undefined;
       this.#flowed = false;
     } catch (error) {
       this.finish(publicError(error, this.#parts.log));

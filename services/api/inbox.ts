@@ -17,6 +17,7 @@ import { Dispatch, type Prepared } from './inbox-dispatch.ts';
 import { type InboxFeed, openInboxFeed } from './inbox-feed.ts';
 import { InboxIndex, type IndexedUser } from './inbox-index.ts';
 import { InboxReader, type ReaderParts } from './inbox-reader.ts';
+import { InboxReceipts, type InboxReceiptsParts } from './inbox-receipts.ts';
 import { type Start, type StartParts, startInbox } from './inbox-start.ts';
 import { SharedPayload, type Sink } from './sink.ts';
 import { Slots } from './slots.ts';
@@ -46,7 +47,10 @@ export interface InboxLimits {
   readonly backlog?: number;
 }
 
-export interface InboxParts extends Omit<StartParts, 'journal' | 'listings'> {
+export interface InboxParts {
+  readonly devices: StartParts['devices'] & InboxReceiptsParts['devices'];
+  readonly board: StartParts['board'] & InboxReceiptsParts['board'];
+  readonly unread: InboxReceiptsParts['unread'];
   readonly schema: GraphQLSchema;
   readonly journal: Pick<Journal, 'partitions' | 'consume' | 'partitionEnd' | 'onReconnect' | 'lastRevisions' | 'read'>;
   readonly lanes: Lanes;
@@ -70,6 +74,7 @@ export class Inboxes implements OpensStreams {
   readonly #frames: Frames;
   readonly #index = new InboxIndex();
   readonly #dispatch: Dispatch;
+  readonly #receipts: InboxReceipts;
   readonly #readerParts: ReaderParts;
   readonly #startParts: StartParts;
   readonly #starting = new Slots(STARTING_MAX);
@@ -95,6 +100,7 @@ export class Inboxes implements OpensStreams {
     const answers = new InboxAnswers(this.#frames);
     const { signal } = this.#stopping;
     const pause = (ms: number) => wait(ms, undefined, { signal, ref: false });
+    this.#receipts = new InboxReceipts({ ...parts, index: this.#index, frames: this.#frames });
     this.#dispatch = new Dispatch({ ...parts, index: this.#index, answers, pause });
     const listings = new Fresh<UserId, Listing>((user) => parts.userLanes.of(user));
     this.#startParts = { ...parts, listings };
@@ -106,7 +112,7 @@ export class Inboxes implements OpensStreams {
       pause,
       slots: new Slots(READING_MAX),
       place: () => this.#place(),
-      marksFor: async () => [],
+      marksFor: (reader, news, isFirst) => this.#receipts.marksFor(reader, news, isFirst),
       onEnd: (reader) => this.#left(reader),
     };
     this.#positions = setInterval(() => this.#givePlaces(), positionMs).unref();
@@ -149,6 +155,7 @@ export class Inboxes implements OpensStreams {
   async stop(): Promise<void> {
     this.#stopping.abort();
     clearInterval(this.#positions);
+    this.#receipts.stop();
     clearTimeout(this.#linger);
     for (const reader of [...this.#readers.keys()]) reader.stop();
     const feed = await this.#feeding?.catch(() => undefined);

@@ -47,6 +47,47 @@ export async function readDeviceMarks(db: Db, user: UserId, device: DeviceId): P
   return all;
 }
 
+export interface UserMarks {
+  readonly lane: LaneId;
+  readonly d: number;
+  readonly r: number;
+  /** The device's; 0: none. */
+  readonly s: number;
+  readonly at: number;
+}
+interface Columns {
+  readonly ids: readonly LaneId[];
+  readonly ds: readonly number[];
+  readonly rs: readonly number[];
+  readonly ss: readonly number[];
+  readonly ats: readonly number[];
+}
+/** An answer is made of so many documents by chance: one alone could be larger than MongoDB's 16 MB. */
+const PIECES = 8;
+
+/** Of all of a user's lanes. As columns of few documents: that is several times faster than as a document for each. */
+export async function readUserMarks(db: Db, user: UserId, device: DeviceId): Promise<UserMarks[]> {
+  const or0 = (field: string) => ({ $push: { $ifNull: [field, 0] } });
+  const pieces = await marksOf(db)
+    .aggregate<Columns>([
+      { $match: { '_id.u': user } },
+      {
+        $group: {
+          _id: { $floor: { $multiply: [{ $rand: {} }, PIECES] } },
+          ids: { $push: '$_id.l' },
+          ds: or0('$d'),
+          rs: or0('$r'),
+          ss: or0(`$dev.${device}.s`),
+          ats: or0(`$dev.${device}.at`),
+        },
+      },
+    ])
+    .toArray();
+  return pieces.flatMap(({ ids, ds, rs, ss, ats }) =>
+    ids.map((lane, i) => ({ lane, d: ds[i] ?? 0, r: rs[i] ?? 0, s: ss[i] ?? 0, at: ats[i] ?? 0 })),
+  );
+}
+
 /** For each asked user and kind the mark by which the maximum first reached `seq`; those that have not reached it are left out. */
 export async function readReached(
   db: Db,

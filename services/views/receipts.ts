@@ -12,7 +12,14 @@ import { askMongo, HistoryUnavailable } from './ask.ts';
 import type { Mongo } from './connect.ts';
 import { Fresh } from './fresh.ts';
 import type { Overlay, Placed } from './receipts-overlay.ts';
-import { readDeviceMarks, readMarksOfLane, readMarksOfUser, readPositions, readReached } from './receipts-read.ts';
+import {
+  readDeviceMarks,
+  readMarksOfLane,
+  readMarksOfUser,
+  readPositions,
+  readReached,
+  readUserMarks,
+} from './receipts-read.ts';
 import type { MarkLogDocument, MarksDocument } from './receipts-store.ts';
 import { type Pin, ReceiptTail, Room } from './receipts-tail.ts';
 
@@ -20,6 +27,10 @@ import { type Pin, ReceiptTail, Room } from './receipts-tail.ts';
 export interface Mine {
   readonly delivered: number;
   readonly read: number;
+}
+
+export interface Progress extends Mine {
+  readonly acknowledged: number;
 }
 
 /** When a user's maximum first reached a seq. Absent: it has not yet. */
@@ -39,6 +50,8 @@ export interface ReceiptBoard {
   ofUser(user: UserId, lanes: readonly LaneId[]): Promise<ReadonlyMap<LaneId, Mine>>;
   /** What this device has acknowledged; with `since`, only by marks from then on (a device that was registered anew). */
   device(user: UserId, device: DeviceId, since?: Millis): Promise<ReadonlyMap<LaneId, number>>;
+  /** Both, of all lanes in which the user has a mark; `acknowledged` is the device's, 0 where it has none. */
+  progress(user: UserId, device: DeviceId, since?: Millis): Promise<ReadonlyMap<LaneId, Progress>>;
   when(lane: LaneId, user: UserId, seq: number): Promise<When>;
   /** The same, of many members of one lane, in few requests. Users who have not received it are not in the map. */
   whenAll(lane: LaneId, users: readonly UserId[], seq: number): Promise<ReadonlyMap<UserId, When>>;
@@ -132,6 +145,24 @@ class Board implements ReceiptBoard {
           for (const { mark } of placed)
             if (mark.d === device && mark.k === 'delivered' && mark.at >= since)
               all.set(lane, Math.max(mark.s, all.get(lane) ?? 0));
+      return all;
+    });
+  }
+
+  progress(user: UserId, device: DeviceId, since: Millis = 0): Promise<ReadonlyMap<LaneId, Progress>> {
+    const read = (db: Db) => readUserMarks(db, user, device);
+    return this.#freshAll(read, (marks, overlays) => {
+      const all = new Map<LaneId, Progress>();
+      for (const { lane, d, r, s, at } of marks)
+        all.set(lane, { delivered: Math.max(d, r), read: r, acknowledged: at >= since ? s : 0 });
+      for (const overlay of overlays)
+        for (const [lane, placed] of overlay.lanesOf(user)) {
+          const own = placed.flatMap(({ mark: { d, k, at, s } }) =>
+            d === device && k === 'delivered' && at >= since ? s : [],
+          );
+          const had = all.get(lane);
+          all.set(lane, { ...raised(had, placed), acknowledged: Math.max(had?.acknowledged ?? 0, ...own) });
+        }
       return all;
     });
   }

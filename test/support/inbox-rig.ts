@@ -12,7 +12,7 @@ import { newStreamCounts } from '../../services/api/stream-metrics.ts';
 import type { StoredRecord } from '../../services/journal/journal.ts';
 import { Lanes } from '../../services/journal/lanes.ts';
 import { MemoryJournal } from '../../services/journal/memory.ts';
-import type { DeviceRecord } from '../../services/views/devices.ts';
+import { DEFAULT_SETTINGS, type DeviceRecord } from '../../services/views/devices.ts';
 import { project } from '../../services/views/project.ts';
 import { openReads } from '../../services/views/reads.ts';
 import type { Progress } from '../../services/views/receipts.ts';
@@ -145,6 +145,7 @@ export function inboxRig({ partitions = 2, limits = {}, slowNames = false, inner
         return since === undefined ? undefined : ({ user, device, since, lastSeenAt: since } satisfies DeviceRecord);
       },
       seen: async (user, device) => registered.has(`${user} ${device}`),
+      settings: async (users) => new Map(users.map((user) => [user, DEFAULT_SETTINGS])),
     },
     board: {
       progress: async (user, device) => {
@@ -156,7 +157,11 @@ export function inboxRig({ partitions = 2, limits = {}, slowNames = false, inner
           all.set(lane, { read: 0, delivered: seq, ...all.get(lane), acknowledged: seq });
         return all;
       },
+      of: async () => new Map(),
+      ofUser: async () => new Map(),
+      listen: () => ({ stop: () => {} }),
     },
+    unread: { of: async () => 0 },
     counts,
     log: QUIET,
     limits,
