@@ -113,7 +113,8 @@ export class InboxReceipts {
     let loads = LOADS;
     const ownFrames = some.map(async ({ lane, seq }): Promise<ReceiptFrame[]> => {
       const mine = marks.get(lane);
-      if (!mine) return [];
+      // That one's devices have received what they have received is no news.
+      if (!mine || (mine.read === 0 && !news.has(lane))) return [];
       // Who has read everything has nothing unread: that needs no look at the lane.
       if (mine.read >= seq) return [frameOf(lane, user, { ...mine, unread: 0 })];
       const loaded = this.#parts.lanes.peek(lane) ?? (loads-- > 0 ? await this.#load(lane) : undefined);

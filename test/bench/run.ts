@@ -4,6 +4,7 @@
  */
 import { cpus } from 'node:os';
 import type { Figure } from './figure.ts';
+import { i1, i2 } from './inbox.ts';
 import { n1 } from './n1.ts';
 import { p1, p1f, p1w } from './p1.ts';
 import { p2 } from './p2.ts';
@@ -33,6 +34,8 @@ const BENCHES: readonly Bench[] = [
   { id: 'P5', modes: ['default'], measure: p5 },
   { id: 'P6', modes: ['default'], measure: p6 },
   { id: 'P10', modes: ['always'], measure: p10 },
+  { id: 'I1', modes: ['default'], measure: i1 },
+  { id: 'I2', modes: ['default'], measure: i2 },
   { id: 'N1', modes: ['always'], measure: n1 },
   { id: 'R1', modes: ['default', 'always'], measure: r1 },
 ];

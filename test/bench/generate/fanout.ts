@@ -7,13 +7,18 @@ import { drained, newHistogram, type Percentiles, percentilesOf, recordNs, wait 
 import { keyMaker, type Sender, TEXT } from './operations.ts';
 import { nowNs } from './pace.ts';
 import { serve } from './serve.ts';
-import { openFollower, openGraphqlWire } from './subscriber.ts';
+import { openFollower, openGraphqlWire, openInbox } from './subscriber.ts';
 import { frameOf, openWire, type Wire } from './wire.ts';
 import { SendingSocket } from './ws-load.ts';
 
-/** Receiver i follows `lane`; `relay` receivers follow nothing, a relay sends to all. */
+/** Receiver i follows `lane`, or with a device the inbox of it; `relay` receivers follow nothing, a relay sends to all. */
+export interface Receiver {
+  readonly token: string;
+  readonly lane: string;
+  readonly device?: string;
+}
 export type Crowd =
-  | { readonly kind: 'ours'; readonly port: number; readonly receivers: readonly { token: string; lane: string }[] }
+  | { readonly kind: 'ours'; readonly port: number; readonly receivers: readonly Receiver[] }
   | { readonly kind: 'relay'; readonly port: number; readonly receivers: number };
 export interface FanoutResult {
   readonly deliveries: number;
@@ -67,12 +72,17 @@ function receive(i: number, length: number): void {
   if (count === wires.length) onWhole(n);
 }
 
+async function openReceiving(port: number, { token, lane, device }: Receiver): Promise<Wire> {
+  if (device === undefined) return openFollower(port, token, lane);
+  const wire = await openGraphqlWire(port, token);
+  await openInbox(wire, device);
+  return wire;
+}
+
 async function openReceiver(i: number): Promise<void> {
   const at = crowd.kind === 'ours' ? crowd.receivers[i] : undefined;
   const wire =
-    at === undefined
-      ? await openWire({ port: crowd.port, path: '/receive' })
-      : await openFollower(crowd.port, at.token, at.lane);
+    at === undefined ? await openWire({ port: crowd.port, path: '/receive' }) : await openReceiving(crowd.port, at);
   wire.onText = (length) => receive(i, length);
   wire.onClosed = (reason) => {
     broken ??= `receiver ${i}: ${reason}`;

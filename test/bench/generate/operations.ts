@@ -19,6 +19,10 @@ export const SEND_PARTS = [
 export const sendBody = (lane: string, key: string, text: string): string =>
   SEND_PARTS[0] + lane + SEND_PARTS[1] + key + SEND_PARTS[2] + text + SEND_PARTS[3];
 export const followBody = (lane: string): string => `{"query":${JSON.stringify(FOLLOW)},"variables":{"id":"${lane}"}}`;
+const INBOX =
+  'subscription I($device:ID!){inbox(device:$device){__typename conversationId seq ...on MessageSent{message{id sender{id} text sentAt}} ...on InboxCaughtUp{cursor}}}';
+export const inboxBody = (device: string): string =>
+  `{"query":${JSON.stringify(INBOX)},"variables":{"device":"${device}"}}`;
 
 /** UUIDv7 (RFC 9562): the form that PROTOCOL.md recommends for client keys. Unique between processes by its random part. */
 export function keyMaker(): () => string {

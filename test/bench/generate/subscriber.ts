@@ -1,5 +1,5 @@
 /** Opening what listens: a `graphql-transport-ws` socket, and a subscription to one conversation on it. */
-import { authorizationOf, followBody } from './operations.ts';
+import { authorizationOf, followBody, inboxBody } from './operations.ts';
 import { frameOf, openWire, type Wire } from './wire.ts';
 
 const ANSWER_MS = 30_000;
@@ -22,8 +22,20 @@ export async function openFollower(port: number, token: string, lane: string): P
   return wire;
 }
 
-/** Rejects where the next message is another one, or none comes. */
-function nextMessage(wire: Wire, wanted: string): Promise<void> {
+/** Settles when the inbox has caught up: with how many messages that took. */
+export async function openInbox(wire: Wire, device: string): Promise<number> {
+  let messages = 0;
+  const caughtUp = nextMessage(wire, '"InboxCaughtUp"', (message) => {
+    messages++;
+    return message.includes('"type":"next"');
+  });
+  wire.send(frameOf(`{"id":"1","type":"subscribe","payload":${inboxBody(device)}}`));
+  await caughtUp;
+  return messages;
+}
+
+/** Rejects where another message comes before, or none. `passes`: of a message that may come before. */
+function nextMessage(wire: Wire, wanted: string, passes: (message: string) => boolean = () => false): Promise<void> {
   return new Promise((resolve, reject) => {
     const end = (error?: string) => {
       clearTimeout(timer);
@@ -36,7 +48,9 @@ function nextMessage(wire: Wire, wanted: string): Promise<void> {
     const timer = setTimeout(() => end(`nothing came in ${ANSWER_MS / 1000} s`), ANSWER_MS);
     wire.onText = (_length, payload) => {
       const message = payload?.toString('latin1') ?? '';
-      end(message.includes(wanted) ? undefined : message.slice(0, 400));
+      const isPassed = passes(message);
+      if (message.includes(wanted)) end();
+      else if (!isPassed) end(message.slice(0, 400));
     };
     wire.onClosed = (reason) => end(reason);
   });
