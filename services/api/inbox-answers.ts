@@ -56,3 +56,20 @@ export class InboxAnswers {
     return part;
   }
 }
+
+/** Readers that asked alike hold the same operation, not one each. */
+export class SharedOperations {
+  readonly #held = new Map<string, { readonly operation: Operation; readers: number }>();
+
+  take(operation: Operation): Operation {
+    const held = this.#held.get(operation.key);
+    if (held) held.readers++;
+    else this.#held.set(operation.key, { operation, readers: 1 });
+    return held?.operation ?? operation;
+  }
+
+  leave({ key }: Operation): void {
+    const held = this.#held.get(key);
+    if (held && --held.readers === 0) this.#held.delete(key);
+  }
+}

@@ -6,13 +6,13 @@
  * Of each lane what it gives rises by one, but for a `Reset`; between lanes there is no order.
  */
 import type { GraphQLError } from 'graphql';
-import type { LaneId, Millis, UserId } from '../../schema/ids.ts';
+import type { DeviceId, LaneId, Millis, UserId } from '../../schema/ids.ts';
 import { patiently } from './catch-up.ts';
 import { publicError } from './errors.ts';
 import type { Operation } from './frames.ts';
 import { type CatchUpParts, catchUp, type From } from './inbox-catch-up.ts';
-import type { InboxPlace } from './inbox-cursor.ts';
-import { cursorOf } from './inbox-cursor.ts';
+import { cursorOf, type InboxPlace } from './inbox-cursor.ts';
+import type { IndexedUser } from './inbox-index.ts';
 import { type Part, SharedPayload, type Sink } from './sink.ts';
 import type { Slots } from './slots.ts';
 import type { InboxMark, ReceiptFrame } from './sources.ts';
@@ -60,12 +60,21 @@ export interface Debt {
   readonly from: From;
   readonly upTo: number;
 }
+/** From where a reader begins. */
+export interface Beginning {
+  readonly debts: readonly Debt[];
+  /** Lanes that the user has left, and of which the reader has all up to there, or is owed it. */
+  readonly left: ReadonlyMap<LaneId, number>;
+}
 
 export class InboxReader {
   readonly user: UserId;
+  readonly device: DeviceId;
   readonly operation: Operation;
+  /** Its user among those who are connected; undefined before it has begun. */
+  indexed: IndexedUser | undefined;
   /** When its device was registered. */
-  since: Millis = 0;
+  #since: Millis = 0;
   readonly #parts: ReaderParts;
   readonly #sink: Sink;
   #mode: 'starting' | 'open' | 'ended' = 'starting';
@@ -83,9 +92,10 @@ export class InboxReader {
   /** Frames were given since its place was. */
   #flowed = false;
 
-  constructor(parts: ReaderParts, who: { readonly user: UserId; readonly operation: Operation }, sink: Sink) {
+  constructor(parts: ReaderParts, who: Pick<InboxReader, 'user' | 'device' | 'operation'>, sink: Sink) {
     this.#parts = parts;
     this.user = who.user;
+    this.device = who.device;
     this.operation = who.operation;
     this.#sink = sink;
   }
@@ -100,9 +110,11 @@ export class InboxReader {
   }
 
   /** From now on it is handed what is delivered. */
-  begin({ debts, left }: { readonly debts: readonly Debt[]; readonly left: ReadonlyMap<LaneId, number> }): void {
+  begin(indexed: IndexedUser, since: Millis, { debts, left }: Beginning): void {
     if (this.#mode !== 'starting') return;
     this.#mode = 'open';
+    this.indexed = indexed;
+    this.#since = since;
     for (const [lane, seq] of left) this.left(lane, seq);
     if (debts.length > 0)
       this.#owed = new Map(debts.map(({ lane, from, upTo }) => [lane, { from, upTo, held: undefined, isRead: false }]));
@@ -223,7 +235,8 @@ export class InboxReader {
   }
 
   #owing(lane: LaneId, owed: Owed, still: () => boolean) {
-    const { user, operation, since } = this;
+    const { user, operation } = this;
+    const since = this.#since;
     const { upTo } = owed;
     return {
       ...{ lane, user, operation, since, upTo, still },
@@ -253,6 +266,7 @@ export class InboxReader {
       }
     }
     this.#owed?.delete(lane);
+    if (this.#hasAll) this.#owed = undefined;
     this.#note(lane);
     return true;
   }

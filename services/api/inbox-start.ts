@@ -14,7 +14,7 @@ import { apiError } from './errors.ts';
 import type { InboxPlace } from './inbox-cursor.ts';
 import type { InboxFeed } from './inbox-feed.ts';
 import type { IndexedUser } from './inbox-index.ts';
-import type { Debt } from './inbox-reader.ts';
+import type { Beginning, Debt } from './inbox-reader.ts';
 import { unknownDevice } from './resolvers/receipts.ts';
 
 /** Lanes in one question for their last records. */
@@ -55,11 +55,6 @@ interface PlaceBegins {
   readonly last: ReadonlyMap<LaneId, number>;
   /** Partitions that are not those in which the place was given. */
   readonly rebuilt: ReadonlySet<number>;
-}
-export interface Beginning {
-  readonly debts: readonly Debt[];
-  /** Lanes that the user has left, and of which the reader has all up to there, or is owed it. */
-  readonly left: ReadonlyMap<LaneId, Seq>;
 }
 export interface Start {
   readonly since: Millis;

@@ -1,7 +1,7 @@
 /** The inboxes of a process: `Subscription.inbox`. Whoever has one open gets everything of all its conversations, for one device. */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { GraphQLError, GraphQLSchema } from 'graphql';
-import { type DeviceId, ID_RULE, parseDeviceId, type UserId } from '../../schema/ids.ts';
+import { ID_RULE, parseDeviceId, type UserId } from '../../schema/ids.ts';
 import type { Journal, Stoppable } from '../journal/journal.ts';
 import type { Lanes } from '../journal/lanes.ts';
 import type { Logger } from '../logger.ts';
@@ -9,13 +9,13 @@ import { Fresh } from '../views/fresh.ts';
 import type { Reads } from '../views/reads.ts';
 import type { Listing, UserLanes } from '../views/user-lanes.ts';
 import { apiError, badInput, publicError } from './errors.ts';
-import { Frames, type Operation } from './frames.ts';
-import { InboxAnswers } from './inbox-answers.ts';
+import { Frames } from './frames.ts';
+import { InboxAnswers, SharedOperations } from './inbox-answers.ts';
 import { BACKLOG_MAX } from './inbox-catch-up.ts';
 import { cursorOf, type InboxPlace, laterOf, placeOfCursor } from './inbox-cursor.ts';
 import { Dispatch, type Prepared } from './inbox-dispatch.ts';
 import { type InboxFeed, openInboxFeed } from './inbox-feed.ts';
-import { InboxIndex, type IndexedUser } from './inbox-index.ts';
+import { InboxIndex } from './inbox-index.ts';
 import { InboxReader, type ReaderParts } from './inbox-reader.ts';
 import { InboxReceipts, type InboxReceiptsParts } from './inbox-receipts.ts';
 import { type Start, type StartParts, startInbox } from './inbox-start.ts';
@@ -61,13 +61,6 @@ export interface InboxParts {
   readonly limits?: InboxLimits;
 }
 
-interface Asked {
-  readonly user: UserId;
-  readonly device: DeviceId;
-  readonly place: InboxPlace | undefined;
-  readonly operation: Operation;
-}
-
 export class Inboxes implements OpensStreams {
   readonly #parts: InboxParts;
   readonly #limits: Required<Pick<InboxLimits, 'readers' | 'lanes'>>;
@@ -80,8 +73,8 @@ export class Inboxes implements OpensStreams {
   readonly #starting = new Slots(STARTING_MAX);
   readonly #stopping = new AbortController();
   readonly #positions: NodeJS.Timeout;
-  /** With who it is in the index, once it is there, and what it asked for. */
-  readonly #readers = new Map<InboxReader, { readonly asked: Asked; indexed: IndexedUser | undefined }>();
+  readonly #readers = new Set<InboxReader>();
+  readonly #operations = new SharedOperations();
   #feeding: Promise<InboxFeed<Prepared>> | undefined;
   #feed: InboxFeed<Prepared> | undefined;
   #linger: NodeJS.Timeout | undefined;
@@ -140,14 +133,15 @@ export class Inboxes implements OpensStreams {
       if (!place) return refused(sink, badInput(field, 'a cursor of an inbox of this installation'));
       places.push(place);
     }
-    if (this.#stopping.signal.aborted || this.#readers.size >= this.#limits.readers) return refused(sink, tooMany());
-    const { operation } = read;
-    const { user } = viewer;
-    const reader = new InboxReader(this.#readerParts, { user, operation }, sink);
-    const place = places.length > 0 ? places.reduce(laterOf) : undefined;
-    this.#readers.set(reader, { asked: { user, device, place, operation }, indexed: undefined });
+    if (this.#stopping.signal.aborted || this.#readers.size >= this.#limits.readers) {
+      this.#parts.counts.refused++;
+      return refused(sink, tooMany());
+    }
+    const operation = this.#operations.take(read.operation);
+    const reader = new InboxReader(this.#readerParts, { user: viewer.user, device, operation }, sink);
+    this.#readers.add(reader);
     clearTimeout(this.#linger);
-    void this.#start(reader, { user, device, place, operation });
+    void this.#start(reader, places.length > 0 ? places.reduce(laterOf) : undefined);
     return reader;
   }
 
@@ -157,18 +151,19 @@ export class Inboxes implements OpensStreams {
     clearInterval(this.#positions);
     this.#receipts.stop();
     clearTimeout(this.#linger);
-    for (const reader of [...this.#readers.keys()]) reader.stop();
+    for (const reader of [...this.#readers]) reader.stop();
     const feed = await this.#feeding?.catch(() => undefined);
     feed?.stop();
   }
 
   /** Never rejected. */
-  async #start(reader: InboxReader, asked: Asked): Promise<void> {
+  async #start(reader: InboxReader, place: InboxPlace | undefined): Promise<void> {
+    const { user, device } = reader;
     try {
       await this.#starting.hold(async () => {
         if (reader.hasEnded) return;
         const feed = await this.#follow();
-        await startInbox(this.#startParts, feed, asked, (start) => this.#begin(reader, feed, start));
+        await startInbox(this.#startParts, feed, { user, device, place }, (start) => this.#begin(reader, feed, start));
       });
     } catch (error) {
       reader.finish(publicError(error, this.#parts.log));
@@ -177,17 +172,14 @@ export class Inboxes implements OpensStreams {
 
   /** At one moment of the feed's. */
   #begin(reader: InboxReader, feed: InboxFeed<Prepared>, start: Start): void {
-    const known = this.#readers.get(reader);
-    if (!known || reader.hasEnded) return;
+    if (reader.hasEnded) return;
     if (feed !== this.#feed || feed.isStopped) throw apiError('UNAVAILABLE', 'The inbox begins anew. Come again.');
     if (this.#index.size + start.lanes.size > this.#limits.lanes) {
       this.#parts.counts.refused++;
       throw tooMany();
     }
     const indexed = this.#index.join(reader, reader.user, start.lanes);
-    known.indexed = indexed;
-    reader.since = start.since;
-    reader.begin(start.beginning(indexed));
+    reader.begin(indexed, start.since, start.beginning(indexed));
   }
 
   #follow(): Promise<InboxFeed<Prepared>> {
@@ -211,7 +203,7 @@ export class Inboxes implements OpensStreams {
 
   #broken(): void {
     this.#forgetFeed();
-    for (const reader of [...this.#readers.keys()])
+    for (const reader of [...this.#readers])
       reader.finish(apiError('UNAVAILABLE', 'The store was restored. Come again with your place.'));
   }
 
@@ -223,14 +215,13 @@ export class Inboxes implements OpensStreams {
   }
 
   #left(reader: InboxReader): void {
-    const known = this.#readers.get(reader);
-    if (!known) return;
+    const { user, device, indexed } = reader;
     this.#readers.delete(reader);
-    if (known.indexed) this.#index.leave(reader, known.indexed);
+    this.#operations.leave(reader.operation);
+    if (indexed) this.#index.leave(reader, indexed);
     if (this.#stopping.signal.aborted) return;
     // Until now it was there; that this is not written down is no harm.
-    const { user, device } = known.asked;
-    if (known.indexed) this.#parts.devices.seen(user, device).catch(() => undefined);
+    if (indexed) this.#parts.devices.seen(user, device).catch(() => undefined);
     if (this.#readers.size > 0) return;
     this.#linger = setTimeout(() => {
       if (this.#readers.size === 0 && this.#feed) this.#forgetFeed();
@@ -248,7 +239,7 @@ export class Inboxes implements OpensStreams {
     const place = feed.place;
     const mark: InboxMark = { __typename: 'InboxPosition', seq: 0, at: place.at, cursor: cursorOf(place) };
     const payloads = new Map<string, SharedPayload | undefined>();
-    for (const reader of [...this.#readers.keys()])
+    for (const reader of [...this.#readers])
       reader.givePlace((operation) => {
         if (!payloads.has(operation.key)) {
           const part = this.#frames.execute(operation, mark);
