@@ -228,7 +228,7 @@ export class InboxReader {
         if (still() && this.#settle(lane, owed, owing.upTo)) return;
       }
     } catch (error) {
-      this.finish(publicError(error, this.#parts.log));
+      if (!this.hasEnded) this.finish(publicError(error, this.#parts.log));
     } finally {
       owed.held = undefined;
     }
@@ -323,7 +323,7 @@ export class InboxReader {
       this.#isTellingDue = !this.#hasAll || this.#news !== undefined;
       this.#flowed = false;
     } catch (error) {
-      this.finish(publicError(error, this.#parts.log));
+      if (!this.hasEnded) this.finish(publicError(error, this.#parts.log));
     } finally {
       this.#isTelling = false;
       this.#run();

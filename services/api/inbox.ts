@@ -166,7 +166,7 @@ export class Inboxes implements OpensStreams {
         await startInbox(this.#startParts, feed, { user, device, place }, (start) => this.#begin(reader, feed, start));
       });
     } catch (error) {
-      reader.finish(publicError(error, this.#parts.log));
+      if (!reader.hasEnded) reader.finish(publicError(error, this.#parts.log));
     }
   }
 
