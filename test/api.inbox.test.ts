@@ -13,6 +13,7 @@ import {
   until,
 } from './support/api.ts';
 import { acknowledge, changeMembers, groupOf, type House, markRead, openHouse, register, say } from './support/chat.ts';
+import { startServers } from './support/servers.ts';
 
 let house: House;
 let api: TestApi;
@@ -234,6 +235,24 @@ describe('an inbox', () => {
   });
 });
 
+describe('a reader that takes nothing for a while', () => {
+  it('gets everything in the end, in order, from its place', async () => {
+    const bob = await userOf('bob');
+    const ids = [await groupOf(alice, [bob.user]), await groupOf(alice, [bob.user])] as const;
+    const inbox = await open(bob);
+    await inbox.caughtUp();
+    inbox.socket.socket.pause();
+    const text = 'x'.repeat(16_000);
+    const count = 300;
+    for (let i = 0; i < count; i += 20)
+      for (const id of ids) await Promise.all(Array.from({ length: 20 }, () => say(alice, id, text)));
+    inbox.socket.socket.resume();
+    await inbox.caughtUp(2);
+    const expected = ['ConversationCreated 1', ...Array.from({ length: count }, (_, i) => `MessageSent ${i + 2}`)];
+    for (const id of ids) await shows(inbox, id, ...expected);
+  });
+});
+
 describe('marks in an inbox', () => {
   /** `bob 3 2 unread 1`; without names but the given one's. */
   const marksIn = ({ frames }: Inbox, id: string): string[] =>
@@ -356,4 +375,29 @@ describe('an inbox, while servers go', () => {
     await resumed.caughtUp();
     await shows(resumed, id, 'MessageSent 2', 'MessageSent 3');
   }, 60_000);
+});
+
+it('needs no projector: what it has not written is taken from the lanes', async () => {
+  const servers = await startServers();
+  const alone = await startApi(servers);
+  try {
+    const [dora, emil] = [await clientOf(alone, 'dora'), await clientOf(alone, 'emil')];
+    await register(emil, 'phone');
+    const id = await groupOf(dora, ['emil']);
+    await say(dora, id, 'two');
+    const first = await open(emil, { at: alone });
+    const place = await first.caughtUp();
+    await shows(first, id, 'ConversationCreated 1', 'MessageSent 2');
+    await say(dora, id, 'three');
+    await shows(first, id, 'ConversationCreated 1', 'MessageSent 2', 'MessageSent 3');
+    await acknowledge(emil, 'phone', id, 2);
+    for (const given of [{}, { after: place }]) {
+      const again = await open(emil, { ...given, at: alone });
+      await again.caughtUp();
+      await shows(again, id, 'MessageSent 3');
+    }
+  } finally {
+    await alone.stop();
+    await servers.stop();
+  }
 });
