@@ -150,7 +150,6 @@ export class Sockets {
     if (connection.closing) return;
     connection.heard();
     if (isBinary) return connection.close(CLOSES.malformed);
-    connection.pending++;
     try {
       await take(data.toString());
     } catch (error) {
@@ -158,8 +157,6 @@ export class Sockets {
       const isClients = error instanceof Error && error.message.startsWith('Unexpected message of type');
       if (!isClients) this.#parts.log.error({ err: error }, 'fault on a socket');
       connection.close(isClients ? CLOSES.malformed : CLOSES.fault);
-    } finally {
-      connection.pending--;
     }
   }
 
@@ -167,7 +164,8 @@ export class Sockets {
     return {
       connectionInitWaitTimeout: INIT_WITHIN_MS,
       onConnect: ({ extra, connectionParams }) => this.#connect(extra, connectionParams),
-      onSubscribe: ({ extra }, id, payload) => this.#prepare(extra, id, payload),
+      onSubscribe: ({ extra, subscriptions }, id, payload) =>
+        this.#prepare(extra, id, payload, Object.keys(subscriptions).length),
       execute: (args) => this.#execute(args as SocketOperation),
       subscribe: (args) => this.#subscribe(args as SocketOperation),
     };
@@ -191,12 +189,18 @@ export class Sockets {
     return admitted.why === 'unavailable' || admitted.why === 'too-many' ? CLOSES.overloaded : CLOSES.tokenInvalid;
   }
 
-  #prepare(connection: Connection, id: string, payload: SubscribePayload): SocketOperation | readonly GraphQLError[] {
+  /** `open`: operations on this socket, this one among them. */
+  #prepare(
+    connection: Connection,
+    id: string,
+    payload: SubscribePayload,
+    open: number,
+  ): SocketOperation | readonly GraphQLError[] {
     const { engine, lanes, admission, log } = this.#parts;
     const { identity } = connection;
     try {
       if (!identity || this.#draining) return [unavailable('This server is stopping.')];
-      if (connection.pending > MAX_OPERATIONS_PER_SOCKET)
+      if (open > MAX_OPERATIONS_PER_SOCKET)
         return [tooMany(`A socket has at most ${MAX_OPERATIONS_PER_SOCKET} operations at once.`, RETRY_AFTER_MS)];
       const excess = admission.count(identity);
       if (excess) return [excess];
