@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Config } from '../config.ts';
-import { portErrorOf } from '../embedded/process.ts';
+import { portErrorOf } from '../port-error.ts';
 import type { HttpDoor } from './http.ts';
 import { GRAPHQL_PATH } from './http.ts';
 import type { Readiness } from './readiness.ts';

@@ -8,7 +8,6 @@ import type { Operation } from './engine.ts';
 import { badInput } from './errors.ts';
 import { answer } from './http-answer.ts';
 import { Counts, MAX_SOCKETS_PER_USER } from './limits.ts';
-import { corsHeadersOf } from './origins.ts';
 import { sseSink } from './sse-sink.ts';
 import type { ConversationStreams } from './stream.ts';
 
@@ -62,7 +61,7 @@ export class EventStreams {
       answer(request, response, { errors: [tooMany('You have too many streams open.', RETRY_AFTER_MS)] });
       return;
     }
-    response.writeHead(200, { ...HEADERS, ...corsHeadersOf(request) });
+    response.writeHead(200, HEADERS);
     response.write(COMMENT);
     const open: Open = { response, expiresAt, passed: 0, passedAt: performance.now() };
     this.#open.add(open);
@@ -119,7 +118,7 @@ function lastSeenOf({ headers }: IncomingMessage): number | 'bad' | undefined {
 }
 
 /** One answer, for a caller who takes nothing but events. */
-export function writeEvents(request: IncomingMessage, response: ServerResponse, result: ExecutionResult): void {
-  response.writeHead(200, { ...HEADERS, ...corsHeadersOf(request) });
+export function writeEvents(response: ServerResponse, result: ExecutionResult): void {
+  response.writeHead(200, HEADERS);
   response.end(`event: next\ndata: ${JSON.stringify(result)}\n\nevent: complete\ndata:\n\n`);
 }
