@@ -9,7 +9,7 @@ import { type History, HistoryUnavailable, openHistory } from '../services/views
 import type { PageAsk } from '../services/views/page.ts';
 import { openReads, type Reads } from '../services/views/reads.ts';
 import { leaveHoles, projectNow, silent } from './support/projecting.ts';
-import { laneId, type Said, Scribe, userId } from './support/scribe.ts';
+import { laneId, type Said, Scribe, until, userId } from './support/scribe.ts';
 import { startServers, type TestServers } from './support/servers.ts';
 
 const C1 = laneId('c1');
@@ -260,7 +260,15 @@ describe('with MongoDB down', () => {
     await reads.page(await load(C1), ALL, {});
     await servers.mongo.kill9();
     const loaded = await load(C1);
-    await expect(reads.page(loaded, ALL, { last: 200 })).rejects.toThrow(HistoryUnavailable);
+    // An election is waited for; after that a server that is down is down at once.
+    await until(
+      async () => {
+        const asked = performance.now();
+        await expect(reads.page(loaded, ALL, { last: 200 })).rejects.toThrow(HistoryUnavailable);
+        return performance.now() - asked;
+      },
+      (tookMs) => tookMs < 100,
+    );
     const began = performance.now();
     expect(seqs((await reads.page(loaded, ALL, { last: 20 })).events)).toEqual(
       Array.from({ length: 20 }, (_, i) => 1_182 + i),
