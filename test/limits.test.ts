@@ -143,6 +143,21 @@ describe('a document over the limit', () => {
     expect(__schema.types.length).toBeGreaterThan(30);
   });
 
+  it('may be small and ask for too many rows: the pages past the limit say so, wherever they stand', async () => {
+    await alice.ask(
+      'mutation { createConversation(input: { id: "c", members: [], clientKey: "k" }) { accepted { seq } } }',
+    );
+    const members = (count: number) =>
+      Array.from({ length: count }, (_, i) => `m${i}: members(first: 100) { nodes { id } }`);
+    const all = await alice.ask(`{ conversation(id: "c") { ${members(25).join(' ')} } }`);
+    expect(Object.keys(all.conversation)).toHaveLength(25);
+    const { data, errors } = await alice.post(
+      `{ a: conversation(id: "c") { ${members(20).join(' ')} } b: conversation(id: "c") { ${members(6).join(' ')} } }`,
+    );
+    expect(data.b.m5).toBeNull();
+    expect(errors).toMatchObject([{ path: ['b', 'm5'], extensions: { code: 'BAD_USER_INPUT' } }]);
+  });
+
   it('whose field conflicts would take long to find is refused in good time', async () => {
     const query = `{ ${'me { id } '.repeat(18)} ${Array.from({ length: 300 }, () => '...f').join(' ')} } fragment f on Query { me { id } }`;
     const startedAt = performance.now();

@@ -56,16 +56,17 @@ function write(
   type: string,
 ): void {
   if (response.headersSent || response.destroyed) return;
-  const bytes = Buffer.from(JSON.stringify(body));
+  // A string leaves in one write with the headers.
+  const json = JSON.stringify(body);
   response.writeHead(status, {
     'content-type': `${type}; charset=utf-8`,
-    'content-length': bytes.byteLength,
+    'content-length': Buffer.byteLength(json),
     'cache-control': 'no-store',
     ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
     ...(status === 429 || status === 503 ? { 'retry-after': retryAfterOf(error) } : {}),
     ...(status === 413 ? { connection: 'close' } : {}),
   });
-  response.end(bytes);
+  response.end(json);
 }
 
 function retryAfterOf(error: GraphQLError | undefined): string {

@@ -16,7 +16,7 @@ import { Auth } from './auth.ts';
 import { createEngine } from './engine.ts';
 import { GraphiQL } from './graphiql.ts';
 import { HttpDoor } from './http.ts';
-import { Buckets } from './limits.ts';
+import { Buckets, Counts, MAX_SOCKETS_PER_USER } from './limits.ts';
 import { Origins } from './origins.ts';
 import { People } from './people.ts';
 import { Readiness } from './readiness.ts';
@@ -57,6 +57,7 @@ export async function start(config: Config, log: Logger, signal?: AbortSignal): 
     stops.push(() => admin.stop());
     const { nats, partitions, storeBytes: maxBytes } = config;
     const journal = await openJetStreamJournal({ ...nats, partitions, maxBytes, log, name: 'api', signal });
+    stops.push(() => journal.close());
     const room = openRoom(config, log, { journal, registry, readiness });
     server.open(room.doors);
     readiness.opened(journal);
@@ -117,8 +118,9 @@ function openRoom(config: Config, log: Logger, { journal, registry, readiness }:
   const engine = createEngine({ schema, introspection: config.introspection, log });
   const admission = new Admission(new Auth(config.jwt), people, config.sends);
   const origins = new Origins(config);
-  const events = new EventStreams(streams);
-  const sockets = new Sockets({ engine, lanes, admission, origins, streams, metrics, log });
+  const perUser = new Counts(MAX_SOCKETS_PER_USER);
+  const events = new EventStreams(streams, perUser);
+  const sockets = new Sockets({ engine, lanes, admission, origins, streams, perUser, metrics, log });
   const graphiql = config.graphiql ? new GraphiQL(config) : undefined;
   const http = new HttpDoor({
     engine,

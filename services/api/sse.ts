@@ -7,7 +7,7 @@ import type { Identity } from './auth.ts';
 import type { Operation } from './engine.ts';
 import { badInput } from './errors.ts';
 import { answer } from './http-answer.ts';
-import { Counts, MAX_SOCKETS_PER_USER } from './limits.ts';
+import type { Counts } from './limits.ts';
 import { sseSink } from './sse-sink.ts';
 import type { ConversationStreams } from './stream.ts';
 
@@ -39,7 +39,8 @@ export class EventStreams {
   readonly #open = new Set<Open>();
   readonly #sweep: NodeJS.Timeout;
 
-  constructor(streams: ConversationStreams, perUser = new Counts(MAX_SOCKETS_PER_USER)) {
+  /** `perUser`: sockets and event streams by user. */
+  constructor(streams: ConversationStreams, perUser: Counts) {
     this.#streams = streams;
     this.#perUser = perUser;
     this.#sweep = setInterval(() => this.#sweepAll(), SWEEP_EVERY_MS).unref();

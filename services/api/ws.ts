@@ -15,13 +15,7 @@ import { contextOf, type RequestContext } from './context.ts';
 import { type Engine, type Operation, paramsOf } from './engine.ts';
 import { publicError, unavailable } from './errors.ts';
 import { addressOf } from './http.ts';
-import {
-  Counts,
-  MAX_OPERATIONS_PER_SOCKET,
-  MAX_REQUEST_BYTES,
-  MAX_SOCKETS_PER_ADDRESS,
-  MAX_SOCKETS_PER_USER,
-} from './limits.ts';
+import { Counts, MAX_OPERATIONS_PER_SOCKET, MAX_REQUEST_BYTES, MAX_SOCKETS_PER_ADDRESS } from './limits.ts';
 import type { Origins } from './origins.ts';
 import type { ConversationStreams } from './stream.ts';
 import { CLOSES, type Close, Connection } from './ws-connection.ts';
@@ -40,6 +34,8 @@ export interface SocketParts {
   readonly admission: Admission;
   readonly origins: Origins;
   readonly streams: ConversationStreams;
+  /** Sockets and event streams by user. */
+  readonly perUser: Counts;
   readonly metrics: ApiMetrics;
   readonly log: Logger;
 }
@@ -62,7 +58,6 @@ export class Sockets {
     handleProtocols,
   });
   readonly #connections = new Set<Connection>();
-  readonly #perUser = new Counts(MAX_SOCKETS_PER_USER);
   readonly #perAddress = new Counts(MAX_SOCKETS_PER_ADDRESS);
   readonly #sweep: NodeJS.Timeout;
   #draining = false;
@@ -117,7 +112,7 @@ export class Sockets {
         this.#parts.log.error({ err: error }, 'a socket was not tidied up'),
       );
       const user = connection.identity?.actor.user;
-      if (user !== undefined) this.#perUser.leave(user);
+      if (user !== undefined) this.#parts.perUser.leave(user);
     });
     this.#connections.add(connection);
     socket.once('close', () => {
@@ -184,7 +179,7 @@ export class Sockets {
 
   #closeFor(admitted: Admitted): Close | undefined {
     if (admitted.kind === 'in')
-      return this.#perUser.enter(admitted.identity.actor.user) ? undefined : CLOSES.overloaded;
+      return this.#parts.perUser.enter(admitted.identity.actor.user) ? undefined : CLOSES.overloaded;
     if (admitted.why === 'expired') return CLOSES.tokenExpired;
     return admitted.why === 'unavailable' || admitted.why === 'too-many' ? CLOSES.overloaded : CLOSES.tokenInvalid;
   }
