@@ -84,6 +84,7 @@ it('is not given up while a slow reader takes bytes, and is closed with 1013 whe
   client.socket.resume();
   await until(() => connection.socket.bufferedAmount < waiting);
   client.socket.pause();
+  await fill(connection, 1_000_000);
   connection.sweep(...after(121_500));
   expect(connection.closing).toBe(false);
   connection.sweep(...after(182_000));
