@@ -1,5 +1,6 @@
 /** WebSockets: the protocol, how streams come back, and every way in which a socket ends. */
 import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import {
@@ -278,6 +279,25 @@ describe('a socket', () => {
     const other = await socketOf(api, alice.token);
     other.socket.send(Buffer.from([0xff, 0xfe]), { binary: false });
     expect((await other.closed()).code).toBe(1007);
+  });
+
+  it('is closed with 1002 for what is no frame, and nobody else is', async () => {
+    const other = await socketOf(api, bob.token);
+    // No mask, a reserved opcode, a control frame in pieces, reserved bits: RFC 6455 section 5.
+    for (const bytes of [
+      [0x81, 0x02, 0x68, 0x69],
+      [0x83, 0x80, 0, 0, 0, 0],
+      [0x09, 0x80, 0, 0, 0, 0],
+      [0xf1, 0x80, 0, 0, 0, 0],
+    ]) {
+      const socket = await socketOf(api, alice.token);
+      const { _socket: line } = socket.socket as unknown as { _socket: Socket };
+      line.write(Buffer.from(bytes));
+      expect((await socket.closed()).code).toBe(1002);
+    }
+    other.subscribe('1', '{ me { id } }');
+    await other.message(({ type }) => type === 'complete');
+    other.socket.close();
   });
 
   it('answers pings, whatever is in them', async () => {

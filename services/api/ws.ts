@@ -170,9 +170,11 @@ export class Sockets {
   async #connect(connection: Connection, params: Readonly<Record<string, unknown>> | undefined): Promise<boolean> {
     const { authorization, as } = params ?? {};
     const admitted = await this.#parts.admission.authenticate(authorization, as, connection.address);
+    // It may have left meanwhile, and is then counted nowhere.
+    if (connection.closing) return false;
     const close = this.#closeFor(admitted);
     if (close) connection.close(close);
-    if (close || connection.closing || admitted.kind === 'out') return false;
+    if (close || admitted.kind === 'out') return false;
     connection.identified(admitted.identity);
     return true;
   }
