@@ -20,14 +20,16 @@ import type { Part, SharedPayload, Sink } from './sink.ts';
 
 /** Nothing more is taken while this waits to be sent on the socket, whichever operation it is of. */
 const FULL_BYTES = 256 * 1024;
-/** Ids that clients count up are the same on many sockets, so the bytes are kept for the next; longer ones are made for one socket. */
-const SHARED_ID_LENGTH = 8;
+/** Ids that clients count up are the same on many sockets, so the bytes are kept for the next; longer ones are made for one. */
+const SHARED_ID_LENGTH = 10;
 /** Above this the JSON is not copied into each socket's message. */
 const COPIED_BYTES = 32 * 1024;
 
 const LOOK_MS = 50;
 
 const TEXT_FRAME = 0x81;
+const NOT_ASCII = /[^\0-\x7f]/g;
+const escapeOf = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 const CLOSING_BRACE = Buffer.from('}');
 
 export function wsSink(socket: WebSocket, operationId: string): WsSink {
@@ -44,6 +46,7 @@ export class WsSink implements Sink {
   readonly #socket: WebSocket;
   /** Undefined: messages go through `send` only. */
   readonly #line: Duplex | undefined;
+  /** As JSON, in ASCII. */
   readonly #id: string;
   #stream: Stoppable | undefined;
   /** Of the `next()` that graphql-ws waits for. */
@@ -55,7 +58,7 @@ export class WsSink implements Sink {
   constructor(socket: WebSocket, operationId: string) {
     this.#socket = socket;
     this.#line = socket.extensions === '' ? lineOf(socket) : undefined;
-    this.#id = operationId;
+    this.#id = JSON.stringify(operationId).replace(NOT_ASCII, escapeOf);
   }
 
   /** What writes here: it is stopped when the client completes or its socket closes. */
@@ -137,7 +140,7 @@ export class WsSink implements Sink {
   }
 
   #messageOf({ utf8 }: Part): Buffer {
-    return Buffer.concat([Buffer.from(openingOf(this.#id)), utf8, CLOSING_BRACE]);
+    return Buffer.concat([Buffer.from(openingOf(this.#id), 'latin1'), utf8, CLOSING_BRACE]);
   }
 
   #takeError(): GraphQLError | undefined {
@@ -197,21 +200,20 @@ function onceDrained(line: Duplex, callback: () => void): void {
  * All of a message before its payload. Made anew for each write: kept as bytes for each subscription it would be the largest
  * part of what an idle one takes.
  */
-const openingOf = (id: string): string => `{"id":${JSON.stringify(id)},"type":"next","payload":`;
+const openingOf = (id: string): string => `{"id":${id},"type":"next","payload":`;
 
 /** Whole unmasked text frames of RFC 6455 section 5.2, one for each part. */
 function messagesOf(opening: string, parts: readonly Part[]): Buffer {
-  const openingBytes = Buffer.byteLength(opening);
   let size = 0;
   for (const { utf8 } of parts) {
-    const length = openingBytes + utf8.byteLength + 1;
+    const length = opening.length + utf8.byteLength + 1;
     size += headerSize(length) + length;
   }
   const bytes = Buffer.allocUnsafe(size);
   let at = 0;
   for (const { utf8 } of parts) {
-    at = writeHeader(bytes, at, openingBytes + utf8.byteLength + 1);
-    at += bytes.write(opening, at);
+    at = writeHeader(bytes, at, opening.length + utf8.byteLength + 1);
+    at += bytes.write(opening, at, opening.length, 'latin1');
     bytes.set(utf8, at);
     at += utf8.byteLength;
     bytes[at++] = 0x7d;
@@ -221,10 +223,9 @@ function messagesOf(opening: string, parts: readonly Part[]): Buffer {
 
 /** The frame's header and the message up to its payload. */
 function headOf(opening: string, payloadBytes: number): Buffer {
-  const openingBytes = Buffer.byteLength(opening);
-  const length = openingBytes + payloadBytes + 1;
-  const bytes = Buffer.allocUnsafe(headerSize(length) + openingBytes);
-  bytes.write(opening, writeHeader(bytes, 0, length));
+  const length = opening.length + payloadBytes + 1;
+  const bytes = Buffer.allocUnsafe(headerSize(length) + opening.length);
+  bytes.write(opening, writeHeader(bytes, 0, length), 'latin1');
   return bytes;
 }
 
