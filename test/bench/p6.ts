@@ -1,15 +1,15 @@
 /** P6: rows that the projector writes in a second, beside `insertMany` of the same documents; and how far it is behind. */
 import { type Db, MongoClient } from 'mongodb';
 import { cpuBetween, readCpu } from './cpu.ts';
-import { type Figure, figureOf, ratioAtLeast, type Sample, valueAtMost, voidOf } from './figure.ts';
+import { type Figure, figureOf, ratioAtLeast, type Sample, valueAtMost } from './figure.ts';
 import type { Fill } from './generate/fill.ts';
 import type { Inserts } from './generate/inserts.ts';
 import type { Lag } from './generate/lag.ts';
 import { wait } from './generate/load.ts';
 import { startGenerator } from './generator.ts';
-import { manyLanes } from './p1.ts';
+import { manyLanes, sampleOf } from './p1.ts';
 import { LIFTED, PARTITIONS, type Rig } from './rig.ts';
-import { byTurns, type Pace } from './rounds.ts';
+import { byTurns, type Pace, quietest } from './rounds.ts';
 
 const LANES = 1000;
 /** Of each lane in one round; a quick round has fewer. */
@@ -50,7 +50,7 @@ async function rows(rig: Rig, pace: Pace, db: Db): Promise<Figure> {
     const events = pace.rounds > 2 ? EVENTS : QUICK_EVENTS;
     let round = 0;
     const results = await byTurns(
-      pace.rounds,
+      pace,
       async (): Promise<Sample> => {
         const pids = { mongod: rig.servers.mongo.pid };
         const job = { like: history, count: LANES * events, pids };
@@ -120,18 +120,12 @@ async function lag(rig: Rig, pace: Pace, db: Db): Promise<Figure> {
         projector: projector.pid,
         mongod: rig.servers.mongo.pid,
       };
-      const samples: Sample[] = [];
-      const medians: number[] = [];
-      for (let round = 0; round < pace.rounds; round++) {
+      const results = await quietest(pace, async () => {
         const result = await generator.run({ kind: 'open', rate: RATE, warmMs: pace.warmMs, ms: pace.ms, pids });
-        medians.push(result.lag.p50);
-        samples.push({
-          value: result.lag.p99,
-          ops: result.ops,
-          cpu: result.cpu,
-          void: result.failed > 0 ? `${result.failed} failed: ${result.firstError}` : voidOf(result.cpu),
-        });
-      }
+        return { ...result, others: result.cpu.others };
+      });
+      const medians = results.map((result) => result.lag.p50);
+      const samples = results.map((result) => sampleOf(result, result.lag.p99));
       const what = `from acknowledgement to history, ${RATE.toLocaleString('en-US')} sends/s, p99`;
       const goals = { target: valueAtMost(250), stretch: valueAtMost(100) };
       const notes = [`p50 of the rounds: ${medians.map((ms) => ms.toFixed(1)).join(', ')} ms; ${LIFTED}`];
