@@ -79,9 +79,14 @@ export class Sockets {
     if (this.#draining) refuseUpgrade(line, 503);
     else if (!this.#perAddress.enter(address)) refuseUpgrade(line, 429);
     else {
-      line.once('close', () => this.#perAddress.leave(address));
+      this.#leaveWith(line, address);
       this.#server.handleUpgrade(request, line, head, (socket) => this.#opened(socket, line, request, address));
     }
+  }
+
+  /** Apart from `upgrade`: closures made in one call share what they hold, and this one lives as long as the socket. */
+  #leaveWith(line: Duplex, address: string): void {
+    line.once('close', () => this.#perAddress.leave(address));
   }
 
   /** Lets answers under way leave, closes every socket with 1012, and settles when all are closed or `deadline` has passed. */
@@ -128,31 +133,29 @@ export class Sockets {
         protocol: socket.protocol,
         send: (message) => connection.send(message),
         close: (code = CLOSES.fault.code, reason = '') => connection.close({ code, reason }),
-        onMessage: (take) =>
-          socket.on('message', (data, isBinary) => void this.#message(connection, data, isBinary, take)),
+        onMessage: (take) => socket.on('message', (data, isBinary) => this.#message(connection, data, isBinary, take)),
         onPing: () => connection.send(PONG),
       },
       connection,
     );
   }
 
-  async #message(
-    connection: Connection,
-    data: RawData,
-    isBinary: boolean,
-    take: (message: string) => Promise<void>,
-  ): Promise<void> {
+  /** Not async: for as long as a subscription lasts, its message's bytes would be held. */
+  #message(connection: Connection, data: RawData, isBinary: boolean, take: (message: string) => Promise<void>): void {
     if (connection.closing) return;
     connection.heard();
-    if (isBinary) return connection.close(CLOSES.malformed);
-    try {
-      await take(data.toString());
-    } catch (error) {
-      // graphql-ws throws for a message of the server's own types: the client's fault, not ours.
-      const isClients = error instanceof Error && error.message.startsWith('Unexpected message of type');
-      if (!isClients) this.#parts.log.error({ err: error }, 'fault on a socket');
-      connection.close(isClients ? CLOSES.malformed : CLOSES.fault);
+    if (isBinary) {
+      connection.close(CLOSES.malformed);
+      return;
     }
+    take(parsedOf(data.toString())).catch((error: unknown) => this.#failed(connection, error));
+  }
+
+  #failed(connection: Connection, error: unknown): void {
+    // graphql-ws throws for a message of the server's own types: the client's fault, not ours.
+    const isClients = error instanceof Error && error.message.startsWith('Unexpected message of type');
+    if (!isClients) this.#parts.log.error({ err: error }, 'fault on a socket');
+    connection.close(isClients ? CLOSES.malformed : CLOSES.fault);
   }
 
   #options(): ServerOptions<Record<string, unknown>, Connection> {
@@ -206,6 +209,8 @@ export class Sockets {
       const prepared = engine.documents.prepare(params.query, params.operationName);
       if (prepared.kind === 'bad') return prepared.errors;
       const { document, operation } = prepared;
+      // The message is held for as long as the operation lasts: its text is the one that all who sent this document share.
+      (payload as { query: string }).query = document.loc?.source.body ?? params.query;
       const { variables } = params;
       const operationName = operation.name?.value;
       const contextValue = contextOf(identity, lanes);
@@ -242,6 +247,16 @@ export class Sockets {
     const now = Date.now();
     const tick = performance.now();
     for (const connection of this.#connections) connection.sweep(now, tick);
+  }
+}
+
+/** graphql-ws takes a message that is read already, and holds what it was given: then the object only, not its text too. */
+function parsedOf(text: string): string {
+  try {
+    const message = JSON.parse(text);
+    return typeof message === 'object' ? message : text;
+  } catch {
+    return text;
   }
 }
 
