@@ -62,6 +62,8 @@ class Connection {
     return new Promise((resolve, reject) => {
       const socket = connect({ port: this.#port, host: '127.0.0.1', noDelay: true });
       this.#socket = socket;
+      // A server that closes an idle connection may say why (408): that is no answer to anything.
+      this.#heard = '';
       socket.once('error', reject);
       socket.once('connect', () => {
         socket.off('error', reject);
