@@ -3,10 +3,8 @@ FROM node:22-bookworm-slim AS build
 WORKDIR /lanes
 COPY package.json package-lock.json ./
 RUN npm ci --include=dev --no-audit --no-fund
-COPY tsconfig.json ./
-COPY schema ./schema
-COPY services ./services
-COPY bridge ./bridge
+# .dockerignore lets the sources in and nothing else.
+COPY . .
 RUN npx tsc -p . --incremental false --noCheck && npm prune --omit=dev --no-audit --no-fund
 
 FROM node:22-bookworm-slim

@@ -5,7 +5,7 @@
 import { createServer } from 'node:http';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Config } from './config.ts';
-import { portErrorOf } from './embedded/process.ts';
+import { portErrorOf } from './port-error.ts';
 
 export type Room = 'api' | 'projector' | 'notifier' | 'bridge';
 export type Admin = { readonly port: number; stop(): Promise<void> };

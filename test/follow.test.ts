@@ -214,6 +214,21 @@ describe('membership', () => {
     ]);
   });
 
+  it('ends at the removal also when what is known of the lane is far ahead of what was read of it', async () => {
+    const { scribe, open, journal } = rig();
+    scribe.create([alice, bob]);
+    const sink = open(bob, null);
+    await caughtUp(sink);
+    // More records than are read at once come before the removal.
+    for (let i = 0; i < 200; i++) journal.doom(scribe.say(`lost ${i}`).revision, 'lost');
+    journal.doom(scribe.write({ type: 'MemberRemoved', member: bob }).revision, 'lost');
+    journal.doom(scribe.write({ type: 'MembersAdded', members: [bob] }).revision, 'lost');
+    await caughtUp(open(alice, null));
+    await until(() => sink.ended);
+    expect(sink.error).toBeUndefined();
+    expect(sink.story.at(-1)).toBe('MemberRemoved 202');
+  });
+
   it('completes a stream that would show a hole to one who is back with a later beginning', async () => {
     const { scribe, open } = rig();
     scribe.create([alice, bob]);

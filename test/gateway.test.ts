@@ -6,6 +6,7 @@ import type { LaneId, UserId } from '../schema/ids.ts';
 import type { StreamLimits } from '../services/api/gateway.ts';
 import { eventResolvers } from '../services/api/resolvers/events.ts';
 import { schemaWith } from '../services/api/resolvers/schema.ts';
+import type { SharedPayload, Sink } from '../services/api/sink.ts';
 import { openStreams } from '../services/api/stream.ts';
 import { newStreamCounts, registerStreamMetrics } from '../services/api/stream-metrics.ts';
 import { Lanes } from '../services/journal/lanes.ts';
@@ -43,6 +44,21 @@ function rig(limits: StreamLimits = {}, nameOf: (user: UserId) => unknown = (use
     return Object.assign(sink, { stop: () => stream.stop() });
   };
   return { live, journal, counts, streams, scribe, open, executions: () => executions };
+}
+
+class CountingSink implements Sink {
+  parts = 0;
+  seq = -1;
+  onWrite: (() => void) | undefined;
+
+  write(payload: SharedPayload, seq: number): boolean {
+    this.parts += payload.parts.length;
+    this.seq = seq;
+    this.onWrite?.();
+    return true;
+  }
+  onDrain(): void {}
+  end(): void {}
 }
 
 const allCaughtUp = (sinks: readonly TestSink[]) =>
@@ -144,6 +160,31 @@ describe('a lane with many readers', () => {
     expect(counts).toMatchObject({ falls: 0, catchUps: 0, gaps: 1 });
     for (const { frames } of sinks)
       expect(frames.map(({ seq }) => seq).slice(2)).toEqual(Array.from({ length: 300 }, (_, i) => i + 2));
+  });
+});
+
+describe('a crowd that takes more than one turn of the process', () => {
+  it('has its turn before more is read, however many leave meanwhile', async () => {
+    const { scribe, live, counts, streams } = rig({ ringEvents: 8 });
+    const lane = scribe('c1');
+    lane.create([alice]);
+    const crowd = Array.from({ length: 3_000 }, () => new CountingSink());
+    const viewer = { user: alice, admin: false };
+    const opened = crowd.map((sink) => streams.open({ document: FOLLOW, variables: { id: 'c1' }, viewer }, sink));
+    await until(() => crowd.every(({ parts }) => parts === 2));
+    for (let i = 0; i < 300; i++) live.doom(lane.say(`message ${i}`).revision, 'lost');
+    await turns(2);
+    // The last come first; one of them, in the middle of its turn, sends away all who come later but a few.
+    const staying = [...crowd.slice(0, 20), ...crowd.slice(2_900)];
+    const last = crowd[2_950] as CountingSink;
+    last.onWrite = () => {
+      if (last.seq < 200) return;
+      for (const stream of opened.slice(20, 2_900)) stream.stop();
+    };
+    live.reconnect();
+    await until(() => staying.every(({ seq }) => seq === 301));
+    expect(counts).toMatchObject({ followers: 120, falls: 0, catchUps: 0, gaps: 1 });
+    for (const { parts } of staying) expect(parts).toBe(302);
   });
 });
 

@@ -76,7 +76,7 @@ describe('a WebSocket', () => {
         await until(() => wsSink(here, id).write(payloadOf(1, json, '{"data":1}')));
       }
     await until(() => heard.length === wanted.length);
-    expect(heard).toEqual(wanted);
+    expect(heard.map((text) => JSON.parse(text))).toEqual(wanted.map((text) => JSON.parse(text)));
   });
 
   it('gets several answers in one write, and the same bytes as another with its id', async () => {

@@ -251,7 +251,7 @@ describe('on servers, while it is written and read', () => {
         await scribe.say(lane, 200, 5);
       }
       let going = true;
-      const isDropped = false;
+      let isDropped = false;
       const writers = names.map(async (lane) => {
         while (going) await scribe.say(lane, 4, 2);
       });
@@ -281,6 +281,7 @@ describe('on servers, while it is written and read', () => {
       expect(await whole()).toBe(0);
       await rebuild({ config, log: silent, print: () => undefined, dropAfterMs: 8_000 });
       expect(await whole()).toBe(0);
+      isDropped = true;
       await db.dropDatabase();
       await until(
         () => readGeneration(db),

@@ -50,7 +50,7 @@ const PUBLIC_KEY_ALGORITHMS = [
 const MAX_TOKEN_CHARS = 8_192;
 const MAX_NAME_CHARS = 256;
 const MAX_PICTURE_CHARS = 2_048;
-/** Verified tokens remembered in this process; the oldest goes first. */
+/** Verified tokens remembered in this process; the longest unused goes first. */
 const MAX_REMEMBERED = 20_000;
 const JWKS_TIMEOUT_MS = 3_000;
 
@@ -65,6 +65,7 @@ export class Auth {
   readonly #algorithms: string[];
   readonly #trust: TokenTrust;
   readonly #clock: () => Millis;
+  /** In order of use, the longest unused first. */
   readonly #remembered = new Map<string, Claims>();
 
   constructor(trust: TokenTrust, clock: () => Millis = Date.now) {
@@ -88,9 +89,10 @@ export class Auth {
     const name = hashOf(token);
     const claims = this.#remembered.get(name);
     if (!claims) return undefined;
-    if (claims.expiresAt > this.#clock()) return actingFor(claims, as);
     this.#remembered.delete(name);
-    return EXPIRED;
+    if (claims.expiresAt <= this.#clock()) return EXPIRED;
+    this.#remembered.set(name, claims);
+    return actingFor(claims, as);
   }
 
   /** Never rejects. */
@@ -106,8 +108,8 @@ export class Auth {
   #remember(name: string, claims: Claims): void {
     this.#remembered.set(name, claims);
     if (this.#remembered.size <= MAX_REMEMBERED) return;
-    const [oldest] = this.#remembered.keys();
-    if (oldest !== undefined) this.#remembered.delete(oldest);
+    const [longestUnused] = this.#remembered.keys();
+    if (longestUnused !== undefined) this.#remembered.delete(longestUnused);
   }
 
   async #verify(token: string): Promise<Verified> {

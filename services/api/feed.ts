@@ -139,9 +139,13 @@ export class Feed {
 
   #hear(record: StoredRecord): void {
     if (this.#stopped) return;
-    // Not opened yet: the look at the lane that is under way may or may not see it.
-    if (!this.#loaded) this.#wanted = maxOf(this.#wanted, record.revision);
-    else if (this.#take(record) === 'not-next') this.#want(record.revision, 'the live copy was not the next');
+    try {
+      // Not opened yet: the look at the lane that is under way may or may not see it.
+      if (!this.#loaded) this.#wanted = maxOf(this.#wanted, record.revision);
+      else if (this.#take(record) === 'not-next') this.#want(record.revision, 'the live copy was not the next');
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   #take(stored: StoredRecord): Taken {

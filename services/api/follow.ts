@@ -86,8 +86,16 @@ export class Follower implements Behind {
     this.#hub.leave(this);
   }
 
-  /** Gives what there is to give, as far as the sink takes it. Called when there may be something. */
+  /** Gives what there is to give, as far as the sink takes it. Called when there may be something. Never throws. */
   advance(): void {
+    try {
+      this.#advance();
+    } catch (error) {
+      this.#finish(publicError(error, this.#hub.options.log));
+    }
+  }
+
+  #advance(): void {
     while (this.#mode === 'live') {
       if (!this.#isAdmitted() || !this.#giveOwed()) return;
       if (this.#position >= this.#gate.end) {

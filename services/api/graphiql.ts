@@ -152,13 +152,13 @@ export class GraphiQL {
     const { jwt } = this.#config;
     if (jwt.kind !== 'secret' || !this.#mayIssue(request)) return false;
     if (request.method !== 'POST' || !isJson(request)) {
-      refuse(request, response, 415, apiError('BAD_USER_INPUT', 'POST with Content-Type: application/json'));
+      refuse(response, 415, apiError('BAD_USER_INPUT', 'POST with Content-Type: application/json'));
       return true;
     }
     const body = await readBody(request);
     const user = parseUserId(body.kind === 'json' ? (body.value as { user?: unknown } | null)?.user : undefined);
     if (user === undefined || user.startsWith(APP_PREFIX)) {
-      refuse(request, response, 400, badInput('user', ID_RULE));
+      refuse(response, 400, badInput('user', ID_RULE));
       return true;
     }
     const name = `${user.slice(0, 1).toUpperCase()}${user.slice(1)}`;

@@ -3,7 +3,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionResult, GraphQLError } from 'graphql';
 import type { ErrorCode } from '../../schema/generated.ts';
 import { codeOf, errorsBody } from './errors.ts';
-import { corsHeadersOf } from './origins.ts';
 
 const GRAPHQL_JSON = 'application/graphql-response+json';
 /** Where nothing better is known. */
@@ -41,16 +40,15 @@ export function answer(request: IncomingMessage, response: ServerResponse, resul
   const [error] = result.errors ?? [];
   const wouldBe = result.data === undefined && error ? statusOf(error) : 200;
   const status = asked || STANDING.has(wouldBe) ? wouldBe : 200;
-  write(request, response, status, result, error, asked ? GRAPHQL_JSON : 'application/json');
+  write(response, status, result, error, asked ? GRAPHQL_JSON : 'application/json');
 }
 
 /** No GraphQL answer at all: what came is no GraphQL request, or is not let in. */
-export function refuse(request: IncomingMessage, response: ServerResponse, status: number, error: GraphQLError): void {
-  write(request, response, status, errorsBody([error]), error, 'application/json');
+export function refuse(response: ServerResponse, status: number, error: GraphQLError): void {
+  write(response, status, errorsBody([error]), error, 'application/json');
 }
 
 function write(
-  request: IncomingMessage,
   response: ServerResponse,
   status: number,
   body: unknown,
@@ -58,17 +56,17 @@ function write(
   type: string,
 ): void {
   if (response.headersSent || response.destroyed) return;
-  const bytes = Buffer.from(JSON.stringify(body));
+  // A string leaves in one write with the headers.
+  const json = JSON.stringify(body);
   response.writeHead(status, {
     'content-type': `${type}; charset=utf-8`,
-    'content-length': bytes.byteLength,
+    'content-length': Buffer.byteLength(json),
     'cache-control': 'no-store',
-    ...corsHeadersOf(request),
     ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
     ...(status === 429 || status === 503 ? { 'retry-after': retryAfterOf(error) } : {}),
     ...(status === 413 ? { connection: 'close' } : {}),
   });
-  response.end(bytes);
+  response.end(json);
 }
 
 function retryAfterOf(error: GraphQLError | undefined): string {

@@ -45,7 +45,7 @@ export class HttpDoor {
   handle(request: IncomingMessage, response: ServerResponse): void {
     this.#busy++;
     this.#route(request, response)
-      .catch((error: unknown) => refuse(request, response, 500, publicError(error, this.#parts.log)))
+      .catch((error: unknown) => refuse(response, 500, publicError(error, this.#parts.log)))
       .finally(() => {
         if (--this.#busy === 0) this.#onIdle?.();
       });
@@ -68,30 +68,30 @@ export class HttpDoor {
       return status.isReady ? text(response, 200, 'ready') : text(response, 503, status.reason);
     }
     if (!origins.allows(request))
-      return refuse(request, response, 403, apiError('FORBIDDEN', 'Pages of this origin are not let in.'));
+      return refuse(response, 403, apiError('FORBIDDEN', 'Pages of this origin are not let in.'));
+    for (const [name, value] of Object.entries(corsHeadersOf(request))) response.setHeader(name, value);
     if (await graphiql?.serve(request, response, path)) return;
     if (path !== GRAPHQL_PATH) return text(response, 404, 'not found');
-    if (request.method === 'OPTIONS') return void response.writeHead(204, corsHeadersOf(request)).end();
-    if (readiness.draining) return refuse(request, response, 503, unavailable('This server is stopping.'));
+    if (request.method === 'OPTIONS') return void response.writeHead(204).end();
+    if (readiness.draining) return refuse(response, 503, unavailable('This server is stopping.'));
     if (request.method === 'POST') return this.#post(request, response);
     if (request.method === 'GET') return this.#get(request, response);
     response.setHeader('allow', 'GET, POST, OPTIONS');
-    return refuse(request, response, 405, badInput('method', 'GET or POST'));
+    return refuse(response, 405, badInput('method', 'GET or POST'));
   }
 
   async #post(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const startedAt = performance.now();
     if (!isJson(request))
-      return refuse(request, response, 415, badInput('Content-Type', 'application/json, in UTF-8, not compressed'));
+      return refuse(response, 415, badInput('Content-Type', 'application/json, in UTF-8, not compressed'));
     const identity = await this.#admit(request, response);
     if (!identity) return;
     const body = await readBody(request);
     if (body.kind === 'gone') return;
-    if (body.kind === 'too-large')
-      return refuse(request, response, 413, badInput('request', 'a body of at most 256 KiB'));
-    if (body.kind === 'bad') return refuse(request, response, 400, badInput('request', `a body in ${body.rule}`));
+    if (body.kind === 'too-large') return refuse(response, 413, badInput('request', 'a body of at most 256 KiB'));
+    if (body.kind === 'bad') return refuse(response, 400, badInput('request', `a body in ${body.rule}`));
     const params = paramsOf(body.value);
-    if (params instanceof GraphQLError) return refuse(request, response, 400, params);
+    if (params instanceof GraphQLError) return refuse(response, 400, params);
     await this.#run(request, response, params, identity, startedAt);
   }
 
@@ -100,14 +100,13 @@ export class HttpDoor {
     const identity = await this.#admit(request, response);
     if (!identity) return;
     const params = paramsOfUrl(request);
-    if (params instanceof GraphQLError) return refuse(request, response, 400, params);
+    if (params instanceof GraphQLError) return refuse(response, 400, params);
     const prepared = this.#parts.engine.documents.prepare(params.query, params.operationName);
     if (prepared.kind === 'operation' && prepared.operation.operation === OperationTypeNode.MUTATION) {
       response.setHeader('allow', 'POST');
-      return refuse(request, response, 405, badInput('method', 'POST for a mutation'));
+      return refuse(response, 405, badInput('method', 'POST for a mutation'));
     }
     if (accepts(request, 'text/event-stream')) return this.#run(request, response, params, identity, performance.now());
-    for (const [name, value] of Object.entries(corsHeadersOf(request))) response.setHeader(name, value);
     return this.#parts.engine.handle(request, response, contextOf(identity, this.#parts.lanes));
   }
 
@@ -118,7 +117,7 @@ export class HttpDoor {
     const admitted = admission instanceof Promise ? await admission : admission;
     const error = admitted.kind === 'out' ? admitted.error : this.#parts.admission.count(admitted.identity);
     if (!error && admitted.kind === 'in') return admitted.identity;
-    if (error) refuse(request, response, statusOf(error), error);
+    if (error) refuse(response, statusOf(error), error);
     return undefined;
   }
 
@@ -138,7 +137,7 @@ export class HttpDoor {
         ? { errors: prepared.errors }
         : await this.#result({ ...prepared, variables: params.variables }, contextOf(identity, lanes));
     metrics.answered('http', !result.errors, performance.now() - startedAt);
-    if (acceptsOnlyEvents(request)) return writeEvents(request, response, result);
+    if (acceptsOnlyEvents(request)) return writeEvents(response, result);
     answer(request, response, result);
   }
 

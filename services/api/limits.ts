@@ -12,6 +12,8 @@ export const MAX_DEPTH = 14;
 /** The fields that one execution may visit at most, lists counted once: what fragments multiply. */
 export const MAX_FIELDS = 1_000;
 export const MAX_ROOT_FIELDS = 20;
+/** Rows of all pages that one request asks for, in lists inside lists too: of the largest messages they are 40 MB. */
+export const MAX_ROWS = 2_500;
 export const MAX_ALIASES = 50;
 export const MAX_DIRECTIVES = 50;
 /** Errors reported for one document. */

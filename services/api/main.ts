@@ -19,7 +19,7 @@ import { GraphiQL } from './graphiql.ts';
 import { HttpDoor } from './http.ts';
 import { Inboxes } from './inbox.ts';
 import { registerInboxMetrics } from './inbox-metrics.ts';
-import { Buckets } from './limits.ts';
+import { Buckets, Counts, MAX_SOCKETS_PER_USER } from './limits.ts';
 import { Origins } from './origins.ts';
 import { People } from './people.ts';
 import { Readiness } from './readiness.ts';
@@ -65,6 +65,7 @@ export async function start(config: Config, log: Logger, signal?: AbortSignal): 
     const admin = await startAdmin({ host: config.host, port: adminPortOf(config, 'api'), registry });
     stops.push(() => admin.stop());
     const connections = await connect(config, log, signal);
+    stops.push(async () => void (await disconnect(connections)));
     const room = openRoom(config, log, { connections, registry, readiness });
     server.open(room.doors);
     readiness.opened(connections.journal);
@@ -120,9 +121,10 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
   const engine = createEngine({ schema, introspection: config.introspection, log });
   const admission = new Admission(new Auth(config.jwt), people, config.sends);
   const origins = new Origins(config);
-  const events = new EventStreams(followed.subscriptions);
+  const perUser = new Counts(MAX_SOCKETS_PER_USER);
+  const events = new EventStreams(followed.subscriptions, perUser);
   const doors = { engine, lanes, admission, origins, metrics, log };
-  const sockets = new Sockets({ ...doors, streams: followed.subscriptions });
+  const sockets = new Sockets({ ...doors, streams: followed.subscriptions, perUser });
   const graphiql = config.graphiql ? new GraphiQL(config) : undefined;
   const http = new HttpDoor({ ...doors, readiness, streams: events, graphiql });
   return {

@@ -2,9 +2,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Config } from '../config.ts';
-import { portErrorOf } from '../embedded/process.ts';
-import type { HttpDoor } from './http.ts';
-import { GRAPHQL_PATH } from './http.ts';
+import { portErrorOf } from '../port-error.ts';
+import { unavailable } from './errors.ts';
+import { GRAPHQL_PATH, type HttpDoor } from './http.ts';
+import { refuse } from './http-answer.ts';
 import type { Readiness } from './readiness.ts';
 import { refuseUpgrade, type Sockets } from './ws.ts';
 
@@ -79,7 +80,10 @@ export class ApiServer {
     }
     void this.#readiness.check().then((status) => {
       const reason = status.isReady ? 'starting' : status.reason;
-      response.writeHead(503, { 'content-type': 'text/plain; charset=utf-8', 'retry-after': '1' }).end(`${reason}\n`);
+      if (url.split('?')[0] === GRAPHQL_PATH)
+        refuse(response, 503, unavailable(`This server accepts nothing yet: ${reason}.`));
+      else
+        response.writeHead(503, { 'content-type': 'text/plain; charset=utf-8', 'retry-after': '1' }).end(`${reason}\n`);
     });
   }
 

@@ -8,8 +8,7 @@ import type { Operation } from './engine.ts';
 import { badInput } from './errors.ts';
 import { answer } from './http-answer.ts';
 import { CURSOR_MAX } from './inbox-cursor.ts';
-import { Counts, MAX_SOCKETS_PER_USER } from './limits.ts';
-import { corsHeadersOf } from './origins.ts';
+import type { Counts } from './limits.ts';
 import { rootNameOf } from './root-field.ts';
 import { sseSink } from './sse-sink.ts';
 import type { OpensStreams } from './subscriptions.ts';
@@ -42,7 +41,8 @@ export class EventStreams {
   readonly #open = new Set<Open>();
   readonly #sweep: NodeJS.Timeout;
 
-  constructor(streams: OpensStreams, perUser = new Counts(MAX_SOCKETS_PER_USER)) {
+  /** `perUser`: sockets and event streams by user. */
+  constructor(streams: OpensStreams, perUser: Counts) {
     this.#streams = streams;
     this.#perUser = perUser;
     this.#sweep = setInterval(() => this.#sweepAll(), SWEEP_EVERY_MS).unref();
@@ -64,7 +64,7 @@ export class EventStreams {
       answer(request, response, { errors: [tooMany('You have too many streams open.', RETRY_AFTER_MS)] });
       return;
     }
-    response.writeHead(200, { ...HEADERS, ...corsHeadersOf(request) });
+    response.writeHead(200, HEADERS);
     response.write(COMMENT);
     const open: Open = { response, expiresAt, passed: 0, passedAt: performance.now() };
     this.#open.add(open);
@@ -125,7 +125,7 @@ function lastSeenOf({ headers }: IncomingMessage, { document, operation }: Opera
 }
 
 /** One answer, for a caller who takes nothing but events. */
-export function writeEvents(request: IncomingMessage, response: ServerResponse, result: ExecutionResult): void {
-  response.writeHead(200, { ...HEADERS, ...corsHeadersOf(request) });
+export function writeEvents(response: ServerResponse, result: ExecutionResult): void {
+  response.writeHead(200, HEADERS);
   response.end(`event: next\ndata: ${JSON.stringify(result)}\n\nevent: complete\ndata:\n\n`);
 }

@@ -35,8 +35,6 @@ export class Connection {
   #pingAt = performance.now() + PING_EVERY_MS;
   #passed = 0;
   #closingSince: number | undefined;
-  /** Messages of the client that are not done with yet: each operation is one for as long as it lasts. */
-  pending = 0;
   /** Queries and mutations being answered. */
   executing = 0;
 

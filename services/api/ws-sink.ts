@@ -20,14 +20,16 @@ import type { Part, SharedPayload, Sink } from './sink.ts';
 
 /** Nothing more is taken while this waits to be sent on the socket, whichever operation it is of. */
 const FULL_BYTES = 256 * 1024;
-/** Ids that clients count up are the same on many sockets, so the bytes are kept for the next; longer ones are made for one socket. */
-const SHARED_ID_LENGTH = 8;
+/** Ids that clients count up are the same on many sockets, so the bytes are kept for the next; longer ones are made for one. */
+const SHARED_ID_LENGTH = 10;
 /** Above this the JSON is not copied into each socket's message. */
 const COPIED_BYTES = 32 * 1024;
 
 const LOOK_MS = 50;
 
 const TEXT_FRAME = 0x81;
+const NOT_ASCII = /[^\0-\x7f]/g;
+const escapeOf = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 const CLOSING_BRACE = Buffer.from('}');
 
 export function wsSink(socket: WebSocket, operationId: string): WsSink {
@@ -44,9 +46,8 @@ export class WsSink implements Sink {
   readonly #socket: WebSocket;
   /** Undefined: messages go through `send` only. */
   readonly #line: Duplex | undefined;
-  /** All of a message before its payload. */
-  readonly #prefix: Buffer;
-  readonly #form: string | undefined;
+  /** As JSON, in ASCII. */
+  readonly #id: string;
   #stream: Stoppable | undefined;
   /** Of the `next()` that graphql-ws waits for. */
   #settle: { resolve: (end: IteratorReturnResult<undefined>) => void; reject: (error: unknown) => void } | undefined;
@@ -57,8 +58,7 @@ export class WsSink implements Sink {
   constructor(socket: WebSocket, operationId: string) {
     this.#socket = socket;
     this.#line = socket.extensions === '' ? lineOf(socket) : undefined;
-    this.#prefix = Buffer.from(`{"id":${JSON.stringify(operationId)},"type":"next","payload":`);
-    this.#form = operationId.length <= SHARED_ID_LENGTH ? operationId : undefined;
+    this.#id = JSON.stringify(operationId).replace(NOT_ASCII, escapeOf);
   }
 
   /** What writes here: it is stopped when the client completes or its socket closes. */
@@ -118,27 +118,29 @@ export class WsSink implements Sink {
   }
 
   #writeTo(line: Duplex, payload: SharedPayload): void {
+    const id = this.#id;
     if (payload.byteLength > COPIED_BYTES) {
+      const opening = openingOf(id);
       line.cork();
       for (const { utf8 } of payload.parts) {
-        line.write(headOf(this.#prefix, utf8.byteLength));
+        line.write(headOf(opening, utf8.byteLength));
         line.write(utf8);
         line.write(CLOSING_BRACE);
       }
       line.uncork();
       return;
     }
-    const form = this.#form;
-    let bytes = form === undefined ? undefined : payload.form(form);
+    const isShared = id.length <= SHARED_ID_LENGTH;
+    let bytes = isShared ? payload.form(id) : undefined;
     if (!bytes) {
-      bytes = messagesOf(this.#prefix, payload.parts);
-      if (form !== undefined) payload.keep(form, bytes);
+      bytes = messagesOf(openingOf(id), payload.parts);
+      if (isShared) payload.keep(id, bytes);
     }
     line.write(bytes);
   }
 
   #messageOf({ utf8 }: Part): Buffer {
-    return Buffer.concat([this.#prefix, utf8, CLOSING_BRACE]);
+    return Buffer.concat([Buffer.from(openingOf(this.#id), 'latin1'), utf8, CLOSING_BRACE]);
   }
 
   #takeError(): GraphQLError | undefined {
@@ -194,17 +196,24 @@ function onceDrained(line: Duplex, callback: () => void): void {
   });
 }
 
+/**
+ * All of a message before its payload. Made anew for each write: kept as bytes for each subscription it would be the largest
+ * part of what an idle one takes.
+ */
+const openingOf = (id: string): string => `{"id":${id},"type":"next","payload":`;
+
 /** Whole unmasked text frames of RFC 6455 section 5.2, one for each part. */
-function messagesOf(prefix: Buffer, parts: readonly Part[]): Buffer {
+function messagesOf(opening: string, parts: readonly Part[]): Buffer {
   let size = 0;
   for (const { utf8 } of parts) {
-    const length = prefix.byteLength + utf8.byteLength + 1;
+    const length = opening.length + utf8.byteLength + 1;
     size += headerSize(length) + length;
   }
   const bytes = Buffer.allocUnsafe(size);
   let at = 0;
   for (const { utf8 } of parts) {
-    at = writeHead(bytes, at, prefix, utf8.byteLength);
+    at = writeHeader(bytes, at, opening.length + utf8.byteLength + 1);
+    at += bytes.write(opening, at, opening.length, 'latin1');
     bytes.set(utf8, at);
     at += utf8.byteLength;
     bytes[at++] = 0x7d;
@@ -212,28 +221,28 @@ function messagesOf(prefix: Buffer, parts: readonly Part[]): Buffer {
   return bytes;
 }
 
-function headOf(prefix: Buffer, payloadLength: number): Buffer {
-  const bytes = Buffer.allocUnsafe(headerSize(prefix.byteLength + payloadLength + 1) + prefix.byteLength);
-  writeHead(bytes, 0, prefix, payloadLength);
+/** The frame's header and the message up to its payload. */
+function headOf(opening: string, payloadBytes: number): Buffer {
+  const length = opening.length + payloadBytes + 1;
+  const bytes = Buffer.allocUnsafe(headerSize(length) + opening.length);
+  bytes.write(opening, writeHeader(bytes, 0, length), 'latin1');
   return bytes;
 }
 
 const headerSize = (length: number): number => (length < 126 ? 2 : length < 65_536 ? 4 : 10);
 
-/** The frame's header and the message up to its payload; gives where the payload begins. */
-function writeHead(bytes: Buffer, start: number, prefix: Buffer, payloadLength: number): number {
-  const length = prefix.byteLength + payloadLength + 1;
-  let at = start;
-  bytes[at++] = TEXT_FRAME;
-  if (length < 126) bytes[at++] = length;
-  else if (length < 65_536) {
-    bytes[at++] = 126;
-    at = bytes.writeUInt16BE(length, at);
-  } else {
-    bytes[at++] = 127;
-    at = bytes.writeUInt32BE(0, at);
-    at = bytes.writeUInt32BE(length, at);
+/** Gives where the message begins. */
+function writeHeader(bytes: Buffer, start: number, length: number): number {
+  bytes[start] = TEXT_FRAME;
+  if (length < 126) {
+    bytes[start + 1] = length;
+    return start + 2;
   }
-  bytes.set(prefix, at);
-  return at + prefix.byteLength;
+  if (length < 65_536) {
+    bytes[start + 1] = 126;
+    return bytes.writeUInt16BE(length, start + 2);
+  }
+  bytes[start + 1] = 127;
+  bytes.writeUInt32BE(0, start + 2);
+  return bytes.writeUInt32BE(length, start + 6);
 }

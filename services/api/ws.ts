@@ -15,13 +15,7 @@ import { contextOf, type RequestContext } from './context.ts';
 import { type Engine, type Operation, paramsOf } from './engine.ts';
 import { publicError, unavailable } from './errors.ts';
 import { addressOf } from './http.ts';
-import {
-  Counts,
-  MAX_OPERATIONS_PER_SOCKET,
-  MAX_REQUEST_BYTES,
-  MAX_SOCKETS_PER_ADDRESS,
-  MAX_SOCKETS_PER_USER,
-} from './limits.ts';
+import { Counts, MAX_OPERATIONS_PER_SOCKET, MAX_REQUEST_BYTES, MAX_SOCKETS_PER_ADDRESS } from './limits.ts';
 import type { Origins } from './origins.ts';
 import type { OpensStreams } from './subscriptions.ts';
 import { CLOSES, type Close, Connection } from './ws-connection.ts';
@@ -40,6 +34,8 @@ export interface SocketParts {
   readonly admission: Admission;
   readonly origins: Origins;
   readonly streams: OpensStreams;
+  /** Sockets and event streams by user. */
+  readonly perUser: Counts;
   readonly metrics: ApiMetrics;
   readonly log: Logger;
 }
@@ -62,7 +58,6 @@ export class Sockets {
     handleProtocols,
   });
   readonly #connections = new Set<Connection>();
-  readonly #perUser = new Counts(MAX_SOCKETS_PER_USER);
   readonly #perAddress = new Counts(MAX_SOCKETS_PER_ADDRESS);
   readonly #sweep: NodeJS.Timeout;
   #draining = false;
@@ -84,9 +79,14 @@ export class Sockets {
     if (this.#draining) refuseUpgrade(line, 503);
     else if (!this.#perAddress.enter(address)) refuseUpgrade(line, 429);
     else {
-      line.once('close', () => this.#perAddress.leave(address));
+      this.#leaveWith(line, address);
       this.#server.handleUpgrade(request, line, head, (socket) => this.#opened(socket, line, request, address));
     }
+  }
+
+  /** Apart from `upgrade`: closures made in one call share what they hold, and this one lives as long as the socket. */
+  #leaveWith(line: Duplex, address: string): void {
+    line.once('close', () => this.#perAddress.leave(address));
   }
 
   /** Lets answers under way leave, closes every socket with 1012, and settles when all are closed or `deadline` has passed. */
@@ -117,7 +117,7 @@ export class Sockets {
         this.#parts.log.error({ err: error }, 'a socket was not tidied up'),
       );
       const user = connection.identity?.actor.user;
-      if (user !== undefined) this.#perUser.leave(user);
+      if (user !== undefined) this.#parts.perUser.leave(user);
     });
     this.#connections.add(connection);
     socket.once('close', () => {
@@ -133,41 +133,37 @@ export class Sockets {
         protocol: socket.protocol,
         send: (message) => connection.send(message),
         close: (code = CLOSES.fault.code, reason = '') => connection.close({ code, reason }),
-        onMessage: (take) =>
-          socket.on('message', (data, isBinary) => void this.#message(connection, data, isBinary, take)),
+        onMessage: (take) => socket.on('message', (data, isBinary) => this.#message(connection, data, isBinary, take)),
         onPing: () => connection.send(PONG),
       },
       connection,
     );
   }
 
-  async #message(
-    connection: Connection,
-    data: RawData,
-    isBinary: boolean,
-    take: (message: string) => Promise<void>,
-  ): Promise<void> {
+  /** Not async: for as long as a subscription lasts, its message's bytes would be held. */
+  #message(connection: Connection, data: RawData, isBinary: boolean, take: (message: string) => Promise<void>): void {
     if (connection.closing) return;
     connection.heard();
-    if (isBinary) return connection.close(CLOSES.malformed);
-    connection.pending++;
-    try {
-      await take(data.toString());
-    } catch (error) {
-      // graphql-ws throws for a message of the server's own types: the client's fault, not ours.
-      const isClients = error instanceof Error && error.message.startsWith('Unexpected message of type');
-      if (!isClients) this.#parts.log.error({ err: error }, 'fault on a socket');
-      connection.close(isClients ? CLOSES.malformed : CLOSES.fault);
-    } finally {
-      connection.pending--;
+    if (isBinary) {
+      connection.close(CLOSES.malformed);
+      return;
     }
+    take(parsedOf(data.toString())).catch((error: unknown) => this.#failed(connection, error));
+  }
+
+  #failed(connection: Connection, error: unknown): void {
+    // graphql-ws throws for a message of the server's own types: the client's fault, not ours.
+    const isClients = error instanceof Error && error.message.startsWith('Unexpected message of type');
+    if (!isClients) this.#parts.log.error({ err: error }, 'fault on a socket');
+    connection.close(isClients ? CLOSES.malformed : CLOSES.fault);
   }
 
   #options(): ServerOptions<Record<string, unknown>, Connection> {
     return {
       connectionInitWaitTimeout: INIT_WITHIN_MS,
       onConnect: ({ extra, connectionParams }) => this.#connect(extra, connectionParams),
-      onSubscribe: ({ extra }, id, payload) => this.#prepare(extra, id, payload),
+      onSubscribe: ({ extra, subscriptions }, id, payload) =>
+        this.#prepare(extra, id, payload, Object.keys(subscriptions).length),
       execute: (args) => this.#execute(args as SocketOperation),
       subscribe: (args) => this.#subscribe(args as SocketOperation),
     };
@@ -177,26 +173,34 @@ export class Sockets {
   async #connect(connection: Connection, params: Readonly<Record<string, unknown>> | undefined): Promise<boolean> {
     const { authorization, as } = params ?? {};
     const admitted = await this.#parts.admission.authenticate(authorization, as, connection.address);
+    // It may have left meanwhile, and is then counted nowhere.
+    if (connection.closing) return false;
     const close = this.#closeFor(admitted);
     if (close) connection.close(close);
-    if (close || connection.closing || admitted.kind === 'out') return false;
+    if (close || admitted.kind === 'out') return false;
     connection.identified(admitted.identity);
     return true;
   }
 
   #closeFor(admitted: Admitted): Close | undefined {
     if (admitted.kind === 'in')
-      return this.#perUser.enter(admitted.identity.actor.user) ? undefined : CLOSES.overloaded;
+      return this.#parts.perUser.enter(admitted.identity.actor.user) ? undefined : CLOSES.overloaded;
     if (admitted.why === 'expired') return CLOSES.tokenExpired;
     return admitted.why === 'unavailable' || admitted.why === 'too-many' ? CLOSES.overloaded : CLOSES.tokenInvalid;
   }
 
-  #prepare(connection: Connection, id: string, payload: SubscribePayload): SocketOperation | readonly GraphQLError[] {
+  /** `open`: operations on this socket, this one among them. */
+  #prepare(
+    connection: Connection,
+    id: string,
+    payload: SubscribePayload,
+    open: number,
+  ): SocketOperation | readonly GraphQLError[] {
     const { engine, lanes, admission, log } = this.#parts;
     const { identity } = connection;
     try {
       if (!identity || this.#draining) return [unavailable('This server is stopping.')];
-      if (connection.pending > MAX_OPERATIONS_PER_SOCKET)
+      if (open > MAX_OPERATIONS_PER_SOCKET)
         return [tooMany(`A socket has at most ${MAX_OPERATIONS_PER_SOCKET} operations at once.`, RETRY_AFTER_MS)];
       const excess = admission.count(identity);
       if (excess) return [excess];
@@ -205,6 +209,8 @@ export class Sockets {
       const prepared = engine.documents.prepare(params.query, params.operationName);
       if (prepared.kind === 'bad') return prepared.errors;
       const { document, operation } = prepared;
+      // The message is held for as long as the operation lasts: its text is the one that all who sent this document share.
+      (payload as { query: string }).query = document.loc?.source.body ?? params.query;
       const { variables } = params;
       const operationName = operation.name?.value;
       const contextValue = contextOf(identity, lanes);
@@ -241,6 +247,16 @@ export class Sockets {
     const now = Date.now();
     const tick = performance.now();
     for (const connection of this.#connections) connection.sweep(now, tick);
+  }
+}
+
+/** graphql-ws takes a message that is read already, and holds what it was given: then the object only, not its text too. */
+function parsedOf(text: string): string {
+  try {
+    const message = JSON.parse(text);
+    return typeof message === 'object' ? message : text;
+  } catch {
+    return text;
   }
 }
 

@@ -88,6 +88,8 @@ const isBuilt = () => existsSync(STAMP) && readFileSync(STAMP, 'utf8') === sourc
  */
 async function build() {
   const sources = sourcesNow();
+  // What a killed build left; only one process builds at a time.
+  for (const name of readdirSync(DIST)) if (name.startsWith('.build-')) rmSync(join(DIST, name), { recursive: true });
   const fresh = join(DIST, `.build-${process.pid}`);
   try {
     const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');

@@ -6,7 +6,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { ConfigError } from '../config.ts';
+import { portErrorOf } from '../port-error.ts';
 import { pathsOf, writePrivate } from './data-dir.ts';
 
 const LOG_BYTES_MAX = 10 * 1024 * 1024;
@@ -172,22 +172,6 @@ export async function claimPort(port: number, host: string, owner: string, setti
     throw portErrorOf(error, port, owner, setting) ?? error;
   } finally {
     await new Promise((closed) => server.close(closed));
-  }
-}
-
-/** The one line for a port that cannot be had; undefined: something else. */
-export function portErrorOf(error: unknown, port: number, owner: string, setting: string): ConfigError | undefined {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case 'EADDRINUSE':
-      return new ConfigError(
-        `port ${port} (${owner}) is taken: end what listens there, or set ${setting} to a free port`,
-      );
-    case 'EACCES':
-      return new ConfigError(`no right to listen on port ${port} (${owner}): set ${setting} to one above 1023`);
-    case 'EADDRNOTAVAIL':
-      return new ConfigError(`this machine has no such address for ${owner}: set LANES_HOST to one of its own`);
-    default:
-      return undefined;
   }
 }
 

@@ -28,6 +28,8 @@ export class Mongo {
   #client: MongoClient | undefined;
   #up = false;
   #downSince = performance.now();
+  /** Until the first attempt has ended nothing is known, however long that takes a busy process. */
+  #isFirst = true;
   #closed = false;
   #retry: NodeJS.Timeout | undefined;
   readonly #waiting = new Set<() => void>();
@@ -76,7 +78,7 @@ export class Mongo {
   }
 
   async #patience(): Promise<void> {
-    const left = PATIENCE_MS - (performance.now() - this.#downSince);
+    const left = this.#isFirst ? PATIENCE_MS : PATIENCE_MS - (performance.now() - this.#downSince);
     if (left > 0 && !this.#closed)
       await new Promise<void>((resolve) => {
         const wake = () => {
@@ -100,8 +102,10 @@ export class Mongo {
       await client.connect();
       if (this.#closed) return void (await client.close());
       this.#client = client;
+      this.#isFirst = false;
       this.#wake();
     } catch (error) {
+      this.#isFirst = false;
       client.removeAllListeners();
       await client.close().catch(() => undefined);
       this.#log.debug({ err: error }, 'MongoDB not reached');

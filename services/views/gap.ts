@@ -4,7 +4,8 @@ import { type Revision, revisionOf } from '../../schema/ids.ts';
 import { partitionOf } from '../../schema/subjects.ts';
 import { type Journal, JournalUnavailable } from '../journal/journal.ts';
 import type { Loaded } from '../journal/lanes.ts';
-import { type History, HistoryUnavailable, type StoredEvent } from './history.ts';
+import { type History, HistoryUnavailable } from './history.ts';
+import type { StoredEvent } from './history-at.ts';
 import { eventsOf, readLane } from './tail.ts';
 
 const PAGE = 500;

@@ -10,7 +10,8 @@ import { revisionOf, type Seq } from '../../schema/ids.ts';
 import { partitionOf } from '../../schema/subjects.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Loaded } from '../journal/lanes.ts';
-import { type EventRange, type History, type HistoryAt, HistoryUnavailable, type StoredEvent } from './history.ts';
+import { type History, HistoryUnavailable } from './history.ts';
+import type { EventRange, HistoryAt, StoredEvent } from './history-at.ts';
 import type { Tails } from './tail.ts';
 
 export class LaneView {

@@ -42,9 +42,12 @@ export async function readPage(view: LaneView, sight: Sight, ask: PageAsk, only?
   const low = Math.min(max, Math.max(min, ask.after ?? min));
   const high = Math.max(low, Math.min(max, (ask.before ?? Number.POSITIVE_INFINITY) - 1));
   const window = { min, max, low, high, only };
-  const { events, less, more } = await eventsOf(view, window, ask);
-  const [before, after] = await Promise.all([less || view.some(min, low, only), more || view.some(high, max, only)]);
-  return { events, asOf: max as Seq, before, after };
+  const [{ events, less, more }, isBefore, isBehind] = await Promise.all([
+    eventsOf(view, window, ask),
+    view.some(min, low, only),
+    view.some(high, max, only),
+  ]);
+  return { events, asOf: max as Seq, before: less || isBefore, after: more || isBehind };
 }
 
 /** `less`, `more`: the window has more events before, or behind, these. */

@@ -2,7 +2,7 @@
 import { type LaneId, type Revision, revisionOf } from '../../schema/ids.ts';
 import { type Journal, JournalUnavailable, type StoredRecord } from '../journal/journal.ts';
 import { type Loaded, PoisonedLane } from '../journal/lanes.ts';
-import type { StoredEvent } from './history.ts';
+import type { StoredEvent } from './history-at.ts';
 import { eventOf, project } from './project.ts';
 
 /** What one answer may fold from the lane; a projector that far behind makes history unavailable, not the process slow. */

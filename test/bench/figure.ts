@@ -99,7 +99,7 @@ export function figureOf(wanted: Wanted, ours: readonly Sample[], limit: readonl
 }
 
 /** Share of a core. Above it the machine was too busy with something else for the figure to mean much. */
-const OTHERS_MOST = 0.25;
+export const OTHERS_MOST = 0.25;
 
 /** µs of CPU per operation, each process by itself. */
 function cpuNotes(side: string, samples: readonly Sample[]): string[] {

@@ -130,7 +130,7 @@ export async function* i1(rig: Rig, pace: Pace): AsyncGenerator<Figure> {
     try {
       const cold = await startMs(api.port, rig.tokenOf(user));
       const results = await byTurns(
-        pace.rounds,
+        pace,
         async () => medianOf(() => bareMs(stores.mongo, user)),
         async () => medianOf(() => startMs(api.port, rig.tokenOf(user))),
       );
@@ -218,7 +218,7 @@ export async function* i2(rig: Rig, pace: Pace): AsyncGenerator<Figure> {
     await stores.folded();
     const receivers = users.map((user, i): Receiver => ({ token: rig.tokenOf(user), lane: lanesOf(i)[0] as string }));
     const results = await byTurns(
-      pace.rounds,
+      pace,
       () => slopeOf(rig, receivers),
       () =>
         slopeOf(

@@ -104,7 +104,7 @@ async function measure(rig: Rig, pace: Pace, { wanted, over, hot, projector }: S
       mongod: rig.servers.mongo.pid,
     };
     const results = await byTurns(
-      pace.rounds,
+      pace,
       () => limit.run({ ...job, pids: nats }),
       () => ours.run({ ...job, pids: rooms }),
     );

@@ -1,6 +1,7 @@
 /** P10: from the start of the api's process to its first acknowledged send, beside a Node process that does nothing. */
 import { spawn } from 'node:child_process';
 import { request } from 'node:http';
+import { cpuBetween, readCpu } from './cpu.ts';
 import { type Figure, figureOf, type Sample, valueAtMost } from './figure.ts';
 import { wait } from './generate/load.ts';
 import { keyMaker, sendBody, TEXT } from './generate/operations.ts';
@@ -16,7 +17,7 @@ const START_MS = 30_000;
 export async function* p10(rig: Rig, pace: Pace): AsyncGenerator<Figure> {
   const first = await rig.startApi();
   await rig.createLanes(first.port, [{ id: LANE, members: [USER] }]).finally(() => first.stop());
-  const results = await byTurns(Math.max(pace.rounds, 5), nothing, () => coldStart(rig));
+  const results = await byTurns({ ...pace, rounds: Math.max(pace.rounds, 5) }, nothing, () => coldStart(rig));
   const goals = { target: valueAtMost(1), stretch: valueAtMost(0.6) };
   const notes = ['the streams are there, the conversation is loaded from its lane; limit: node -e 0'];
   yield figureOf(
@@ -35,6 +36,13 @@ async function nothing(): Promise<Sample> {
 
 async function coldStart(rig: Rig): Promise<Sample> {
   const { child, room, startedNs } = await spawnRoom(rig.roomOptions('api'));
+  const pids = {
+    api: room.pid,
+    'nats-server': rig.servers.nats.pid,
+    mongod: rig.servers.mongo.pid,
+    bench: process.pid,
+  };
+  const from = { ...readCpu(pids), atNs: startedNs };
   const token = rig.tokenOf(USER);
   const body = sendBody(LANE, keyMaker()(), TEXT);
   try {
@@ -47,7 +55,8 @@ async function coldStart(rig: Rig): Promise<Sample> {
         return '';
       });
     }
-    return { value: (nowNs() - startedNs) / 1e9 };
+    const value = (nowNs() - startedNs) / 1e9;
+    return { value, ops: 1, cpu: cpuBetween(from, readCpu(pids)) };
   } finally {
     await room.stop();
   }

@@ -33,7 +33,7 @@ async function measure(rig: Rig, pace: Pace, over: 'http' | 'ws'): Promise<Figur
       const job = { kind: 'open', rate: RATE, warmMs: pace.warmMs, ms: pace.ms } as const;
       const nats = { 'nats-server': rig.servers.nats.pid };
       const results = await byTurns(
-        pace.rounds,
+        pace,
         () => limit.run({ ...job, pids: nats }),
         () => ours.run({ ...job, pids: { api: api.pid, ...nats, mongod: rig.servers.mongo.pid } }),
       );

@@ -35,7 +35,7 @@ export async function* p3(rig: Rig, pace: Pace): AsyncGenerator<Figure> {
     const job = { rate: RATE, warmMs: pace.warmMs, ms: pace.ms, receiversEach: SUBSCRIBERS };
     const nats = { 'nats-server': rig.servers.nats.pid };
     const results = await byTurns(
-      pace.rounds,
+      pace,
       () => limit.run({ ...job, pids: { relay: relay.pid, ...nats } }),
       () => ours.run({ ...job, pids: { api: api.pid, ...nats, mongod: rig.servers.mongo.pid } }),
     );

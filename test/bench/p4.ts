@@ -73,7 +73,7 @@ const noteOf = ({ payloadBytes }: Crowds): string =>
 
 async function flows(crowds: Crowds, pace: Pace, inFlight: number) {
   return byTurns(
-    pace.rounds,
+    pace,
     () => crowds.flow('limit', inFlight),
     () => crowds.flow('ours', inFlight),
   );

@@ -22,7 +22,7 @@ export async function* p5(rig: Rig, pace: Pace): AsyncGenerator<Figure> {
     return { token, lane: [...lanes].sort()[Math.floor(lane / 10)] as string };
   });
   const results = await byTurns(
-    pace.rounds,
+    pace,
     () => ofBareSockets(),
     () => ofSubscriptions(rig, receivers),
     { warmUp: false },

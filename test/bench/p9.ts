@@ -30,7 +30,7 @@ export async function* p9(_: Rig | undefined, pace: Pace): AsyncGenerator<Figure
     const bare = await start({ kind: 'bare', ...provider.opened });
     const job = { kind: 'closed', inFlight: IN_FLIGHT, warmMs: pace.warmMs, ms: pace.ms } as const;
     const results = await byTurns<LoadResult>(
-      pace.rounds,
+      pace,
       () => bare.run({ ...job, pids: { client: bare.pid, provider: provider.pid } }),
       () => ours.run({ ...job, pids: { notifier: ours.pid, provider: provider.pid } }),
     );

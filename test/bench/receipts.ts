@@ -89,7 +89,7 @@ async function measure(rig: Rig, pace: Pace, wanted: Wanted, projected: boolean)
       mongod: rig.servers.mongo.pid,
     };
     const results = await byTurns(
-      pace.rounds,
+      pace,
       () => limit.run({ ...job, pids: nats }),
       () => ours.run({ ...job, pids: rooms }),
     );

@@ -109,10 +109,11 @@ async function measureAll(
   return failed === 0 ? 0 : 1;
 }
 
-const header = ({ rounds, ms }: Pace): string =>
+const header = ({ rounds, ms, moreRounds }: Pace): string =>
   [
     `${new Date().toISOString().slice(0, 10)} · ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}) · Node ${process.versions.node}`,
     `${rounds} rounds of ${ms / 1000} s, limit and ours by turns; medians, then (least–most)`,
+    ...(moreRounds > 0 ? [`up to ${moreRounds} more rounds where the machine was busy with something else`] : []),
     ...(rounds < FULL.rounds ? ['QUICK: fewer and shorter rounds than the rules ask for; a look, not a figure'] : []),
   ].join('\n');
 

@@ -20,8 +20,8 @@ export async function startApi(servers: TestServers, more: Environment = {}): Pr
   const config = servers.config({
     // Tests send faster than people; the budgets have a test of their own.
     ...{ LANES_SENDS_PER_SECOND: '10000', LANES_SENDS_BURST: '100000' },
-    ...more,
     ...{ LANES_PORT: '0', LANES_ADMIN_PORT: '0' },
+    ...more,
   });
   const { port, adminPort, stop } = await start(config, createLogger({ logLevel: 'error' }, 'api', 2));
   return { config, port, adminPort, url: `http://127.0.0.1:${port}/graphql`, stop };

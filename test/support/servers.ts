@@ -2,15 +2,17 @@
  * Real servers for tests, benchmarks and fault runs: the same code that `npm start` uses, on free ports, in a folder of
  * their own under the temporary folder. Whoever starts them stops them.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Config, type Environment, environmentOf, mongoUrlOf, readSettings } from '../../services/config.ts';
 import { openConfig, openDataDir } from '../../services/embedded/data-dir.ts';
 import { findServer } from '../../services/embedded/find.ts';
-import { type Mongod, mongoRuntimeOf, startMongod } from '../../services/embedded/mongod.ts';
-import { type NatsServer, natsRuntimeOf, startNatsServer } from '../../services/embedded/nats-server.ts';
+import { lockDataDir } from '../../services/embedded/lock.ts';
+import { MONGOD, type Mongod, mongoRuntimeOf, startMongod } from '../../services/embedded/mongod.ts';
+import { NATS, type NatsServer, natsRuntimeOf, startNatsServer } from '../../services/embedded/nats-server.ts';
+import { endOrphan, readLivePid } from '../../services/embedded/process.ts';
 
 export type TestServer = {
   readonly pid: number;
@@ -55,11 +57,25 @@ export function freePort(): Promise<number> {
   });
 }
 
+const PREFIX = 'lanes-test-';
 const print = (line: string): void => void process.stderr.write(`${line}\n`);
 
+/** Ends and removes what a killed test run left: folders whose owner is known and dead. */
+async function sweep(): Promise<void> {
+  const folders = readdirSync(tmpdir()).filter((name) => name.startsWith(PREFIX));
+  for (const folder of folders.map((name) => join(tmpdir(), name))) {
+    const isOwned = existsSync(join(folder, 'run', 'supervisor.pid'));
+    if (!isOwned || readLivePid(folder, 'supervisor') !== undefined) continue;
+    await Promise.all([NATS, MONGOD].map((name) => endOrphan(folder, name, 2000)));
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 export async function startServers(options: ServerOptions = {}): Promise<TestServers> {
-  const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'lanes-test-'));
+  await sweep();
+  const dir = options.dir ?? mkdtempSync(join(tmpdir(), PREFIX));
   openDataDir(dir);
+  const unlock = lockDataDir(dir);
   const [natsPort, mongoPort] = [await freePort(), await freePort()];
   const { cacheDir } = readSettings();
   const where = { dataDir: dir, natsPort, mongoPort };
@@ -95,6 +111,7 @@ export async function startServers(options: ServerOptions = {}): Promise<TestSer
     config: (more = {}) => openConfig(readSettings({ ...settings, ...more })),
     stop: async () => {
       await Promise.all([nats.stop(), mongo.stop()]);
+      unlock();
       if (options.dir === undefined) rmSync(dir, { recursive: true, force: true });
     },
   };

@@ -10,6 +10,7 @@ import type { Loaded } from '../../journal/lanes.ts';
 import { type Lane, type Member, type Sight, sightOf } from '../../lane/lane.ts';
 import type { Reads } from '../../views/reads.ts';
 import type { Identity } from '../auth.ts';
+import type { RequestContext } from '../context.ts';
 import type { EventFrame } from '../sources.ts';
 import { eventFrameOf, isShown, type MessageSource } from './events.ts';
 import { type Connection, connectionOf, lanePageOf, memberCursor, memberOfCursor, seqCursor, sizeOf } from './page.ts';
@@ -40,24 +41,38 @@ export const conversationResolvers = (reads: Reads) => ({
     lastSeq: ({ loaded }: ConversationSource) => loaded.lane.seq,
     firstSeq: ({ sight }: ConversationSource) => sight.from,
     lastActivityAt: ({ loaded }: ConversationSource) => loaded.lane.lastAt,
-    lastMessage: async ({ loaded, sight }: ConversationSource): Promise<MessageSource | null> => {
+    lastMessage: async (
+      { loaded, sight }: ConversationSource,
+      _: unknown,
+      { charge }: RequestContext,
+    ): Promise<MessageSource | null> => {
+      charge(1);
       const event = await reads.lastMessage(loaded, sight);
       return event ? { lane: loaded.lane.id, event } : null;
     },
     memberCount: ({ loaded }: ConversationSource) => loaded.lane.members.size,
     me: ({ loaded, reader }: ConversationSource): MemberSource | null => memberOf(loaded, reader),
     directWith: ({ loaded, reader }: ConversationSource) => otherOf(loaded.lane, reader),
-    members: ({ loaded }: ConversationSource, args: ConversationMembersArgs) => membersPage(loaded, args),
-    messages: async ({ loaded, sight }: ConversationSource, args: ConversationMessagesArgs) => {
-      const page = await reads.page(loaded, sight, lanePageOf(args), 'messages');
+    members: ({ loaded }: ConversationSource, args: ConversationMembersArgs, { charge }: RequestContext) =>
+      membersPage(loaded, args, charge),
+    messages: async (
+      { loaded, sight }: ConversationSource,
+      args: ConversationMessagesArgs,
+      { charge }: RequestContext,
+    ) => {
+      const ask = lanePageOf(args);
+      charge(ask.first ?? ask.last ?? 0);
+      const page = await reads.page(loaded, sight, ask, 'messages');
       const lane = loaded.lane.id;
       const nodes = page.events.flatMap((event): MessageSource[] =>
         event.type === 'MessageSent' ? [{ lane, event }] : [],
       );
       return { ...connectionOf(nodes, ({ event }) => seqCursor(event.seq), page), asOf: page.asOf };
     },
-    events: async ({ loaded, sight }: ConversationSource, args: ConversationEventsArgs) => {
-      const page = await reads.page(loaded, sight, lanePageOf(args));
+    events: async ({ loaded, sight }: ConversationSource, args: ConversationEventsArgs, { charge }: RequestContext) => {
+      const ask = lanePageOf(args);
+      charge(ask.first ?? ask.last ?? 0);
+      const page = await reads.page(loaded, sight, ask);
       const nodes = page.events.filter(isShown).map((event) => eventFrameOf(loaded.lane.id, event));
       return { ...connectionOf<EventFrame>(nodes, ({ seq }) => seqCursor(seq), page), asOf: page.asOf };
     },
@@ -92,8 +107,13 @@ function orderedMembers({ members }: Lane): readonly Placed[] {
   return ordered;
 }
 
-function membersPage(loaded: Loaded, args: ConversationMembersArgs): Connection<MemberSource> {
+function membersPage(
+  loaded: Loaded,
+  args: ConversationMembersArgs,
+  charge: RequestContext['charge'],
+): Connection<MemberSource> {
   const size = sizeOf('first', args.first ?? 50);
+  charge(size);
   const ordered = orderedMembers(loaded.lane);
   const start = startAfter(ordered, args.after);
   const nodes = ordered.slice(start, start + size).map(([user, member]): MemberSource => ({ loaded, user, member }));

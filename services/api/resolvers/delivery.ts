@@ -82,6 +82,7 @@ async function deliveryPage(
   context: RequestContext,
 ): Promise<DeliveryPage> {
   const size = sizeOf('first', args.first ?? 50);
+  context.charge(size);
   const after = args.after === null || args.after === undefined ? '' : userOfCursor('after', args.after);
   const loaded = await context.fresh(lane);
   const viewer = context.identity.actor;

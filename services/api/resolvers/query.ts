@@ -54,9 +54,10 @@ export async function messageAt(
 async function conversationsPage(
   { lanes, history, log }: QueryParts,
   args: QueryConversationsArgs,
-  { identity }: RequestContext,
+  { identity, charge }: RequestContext,
 ): Promise<Connection<ConversationSource>> {
   const limit = sizeOf('first', args.first ?? USUAL_CONVERSATIONS);
+  charge(limit);
   const after = args.after === null || args.after === undefined ? undefined : activityOfCursor('after', args.after);
   const found = await history.conversationsOf(identity.actor.user, { limit: limit + 1, ...(after ? { after } : {}) });
   const page = await Promise.all(

@@ -15,15 +15,16 @@ export async function openHttpLoad({ port, connections, senders }: HttpOptions):
   const key = keyMaker();
   const idle: Connection[] = [];
   const waiting: Done[] = [];
-  const all = await Promise.all(
-    Array.from({ length: connections }, (_, i) =>
-      openConnection(port, senders[i % senders.length] as Sender, i, (free) => {
-        const next = waiting.shift();
-        if (next === undefined) idle.push(free);
-        else free.send(key(), next);
-      }),
-    ),
+  const onFree = (free: Connection) => {
+    const next = waiting.shift();
+    if (next === undefined) idle.push(free);
+    else free.send(key(), next);
+  };
+  const all = Array.from(
+    { length: connections },
+    (_, i) => new Connection(port, senders[i % senders.length] as Sender, i, onFree),
   );
+  await Promise.all(all.map((connection) => connection.open()));
   idle.push(...all);
   return {
     start: (done) => {
@@ -38,35 +39,58 @@ export async function openHttpLoad({ port, connections, senders }: HttpOptions):
 }
 
 class Connection {
-  readonly #socket: Socket;
+  readonly #port: number;
   readonly #head: string;
   readonly #lanes: readonly string[];
   readonly #onFree: (self: Connection) => void;
+  #socket: Socket | undefined;
   #turn: number;
   #done: Done | undefined;
   #heard = '';
 
-  constructor(socket: Socket, port: number, sender: Sender, turn: number, onFree: (self: Connection) => void) {
-    this.#socket = socket;
+  constructor(port: number, sender: Sender, turn: number, onFree: (self: Connection) => void) {
+    this.#port = port;
     this.#lanes = sender.lanes;
     this.#turn = turn;
     this.#onFree = onFree;
     this.#head =
       `POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: ${authorizationOf(sender.token)}\r\n` +
       'Content-Type: application/json\r\nAccept: application/json\r\nContent-Length: ';
-    socket.on('data', (chunk) => this.#read(chunk));
-    socket.on('close', () => this.#end('the connection went'));
+  }
+
+  open(): Promise<Socket> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ port: this.#port, host: '127.0.0.1', noDelay: true });
+      this.#socket = socket;
+      // A server that closes an idle connection may say why (408): that is no answer to anything.
+      this.#heard = '';
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.off('error', reject);
+        socket.on('error', () => {});
+        socket.on('data', (chunk) => this.#read(chunk));
+        socket.on('close', () => this.#end('the connection went'));
+        resolve(socket);
+      });
+    });
   }
 
   send(key: string, done: Done): void {
     const lane = this.#lanes[this.#turn++ % this.#lanes.length] as string;
     const body = sendBody(lane, key, TEXT);
     this.#done = done;
-    this.#socket.write(`${this.#head}${body.length}\r\n\r\n${body}`, 'latin1');
+    const request = `${this.#head}${body.length}\r\n\r\n${body}`;
+    if (this.#socket?.writable === true) this.#socket.write(request, 'latin1');
+    // The server closed it while it was idle, as servers do.
+    else
+      this.open().then(
+        (socket) => socket.write(request, 'latin1'),
+        (error: unknown) => this.#end(String(error)),
+      );
   }
 
   close(): void {
-    this.#socket.destroy();
+    this.#socket?.destroy();
   }
 
   #read(chunk: Buffer): void {
@@ -82,8 +106,7 @@ class Connection {
     const done = this.#done;
     if (done === undefined) return;
     this.#done = undefined;
-    // A lost connection takes no more: its part of the load is missing, and the failure is reported.
-    if (!this.#socket.destroyed) this.#onFree(this);
+    this.#onFree(this);
     done(error);
   }
 }
@@ -91,21 +114,4 @@ class Connection {
 function isWhole(heard: string, end: number): boolean {
   const length = /content-length: (\d+)/i.exec(heard.slice(0, end));
   return length === null ? heard.endsWith('0\r\n\r\n') : heard.length >= end + 4 + Number(length[1]);
-}
-
-function openConnection(
-  port: number,
-  sender: Sender,
-  turn: number,
-  onFree: (self: Connection) => void,
-): Promise<Connection> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-    socket.once('error', reject);
-    socket.once('connect', () => {
-      socket.off('error', reject);
-      socket.on('error', () => {});
-      resolve(new Connection(socket, port, sender, turn, onFree));
-    });
-  });
 }

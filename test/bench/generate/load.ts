@@ -77,7 +77,10 @@ async function closedLoop(load: Load, job: Extract<LoadJob, { kind: 'closed' }>)
   measuring = false;
   const cpu = cpuBetween(from, readCpu(job.pids));
   running = false;
-  await drained(() => inFlight === 0);
+  await drained(
+    () => inFlight === 0,
+    () => `${inFlight} of those in flight, ${errors.failed} failed, ${errors.firstError}`,
+  );
   return { ops, perSecond: ops / cpu.seconds, ...errors.result, latency: percentilesOf(latency), late: undefined, cpu };
 }
 
@@ -102,7 +105,10 @@ async function openLoop(load: Load, job: Extract<LoadJob, { kind: 'open' }>): Pr
     });
   });
   const cpu = cpuBetween(from, readCpu(job.pids));
-  await drained(() => inFlight === 0);
+  await drained(
+    () => inFlight === 0,
+    () => `${inFlight} of those in flight, ${errors.failed} failed, ${errors.firstError}`,
+  );
   return {
     ops,
     perSecond: ops / cpu.seconds,
@@ -125,10 +131,13 @@ class Errors {
   }
 }
 
-export async function drained(idle: () => boolean): Promise<void> {
+export async function drained(idle: () => boolean, left?: () => string): Promise<void> {
   const until = Date.now() + DRAIN_MS;
   while (!idle()) {
-    if (Date.now() > until) throw new Error(`operations without an answer after ${DRAIN_MS / 1000} s`);
+    if (Date.now() > until)
+      throw new Error(
+        `operations without an answer after ${DRAIN_MS / 1000} s${left === undefined ? '' : `: ${left()}`}`,
+      );
     await wait(5);
   }
 }

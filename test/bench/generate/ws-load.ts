@@ -30,6 +30,7 @@ export class SendingSocket {
   readonly #waiting = new Map<string, Done>();
   #turn: number;
   #operation = 0;
+  #closed: string | undefined;
 
   constructor(wire: Wire, sender: Pick<Sender, 'lanes'>, turn: number) {
     this.#wire = wire;
@@ -37,12 +38,18 @@ export class SendingSocket {
     this.#turn = turn;
     wire.onText = (_length, payload) => this.#read(payload?.toString('latin1') ?? '');
     wire.onClosed = (reason) => {
+      this.#closed = reason;
       for (const done of this.#waiting.values()) done(reason);
       this.#waiting.clear();
     };
   }
 
   send(key: string, done: Done, text = TEXT): void {
+    if (this.#closed !== undefined) {
+      // Later, as every answer; a load that goes on at once would never let the process go on.
+      setTimeout(() => done(this.#closed), 10);
+      return;
+    }
     const lane = this.#lanes[this.#turn++ % this.#lanes.length] as string;
     const id = String(this.#operation++);
     this.#waiting.set(id, done);
