@@ -82,6 +82,14 @@ function pids(): Partial<Record<Name, number>> {
   return Object.fromEntries(entries);
 }
 
+/** Never 0: a signal to process 0 would end the test run itself. */
+const pidOf = (name: Name): Promise<number> =>
+  vi.waitFor(() => {
+    const pid = pids()[name];
+    if (!pid) throw new Error(`${name} has no pid file`);
+    return pid;
+  }, PATIENT);
+
 const isThere = (pid: number): boolean => {
   try {
     process.kill(pid, 0);
@@ -136,7 +144,7 @@ describe('npm start', () => {
   test.each(['nats-server', 'mongod', 'api', 'projector', 'notifier'] as const)(
     'starts a %s that was killed again',
     async (name) => {
-      const before = pids()[name] ?? 0;
+      const before = await pidOf(name);
       process.kill(before, 'SIGKILL');
       await vi.waitFor(() => {
         const now = pids()[name];
@@ -159,7 +167,7 @@ describe('npm start', () => {
 
   test('puts right what a kill -9 of it left', async () => {
     const before = pids();
-    process.kill(before.supervisor ?? 0, 'SIGKILL');
+    process.kill(await pidOf('supervisor'), 'SIGKILL');
     await vi.waitFor(
       () => expect([before.api, before.projector].map((pid) => isThere(pid ?? 0))).toEqual([false, false]),
       PATIENT,
