@@ -1,7 +1,7 @@
 /** Limits: of documents, of requests and of budgets, at every door; and the buckets that count. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Buckets, Counts } from '../services/api/limits.ts';
+import { Buckets, Counts } from '../services/buckets.ts';
 import {
   type Client,
   clientOf,

@@ -7,6 +7,7 @@ import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import type { ErrorCode } from '../../schema/generated.ts';
 import { JournalUnavailable } from '../journal/journal.ts';
 import { PoisonedLane } from '../journal/lanes.ts';
+import { BadInput } from '../lane/parse.ts';
 import type { Logger } from '../logger.ts';
 import { HistoryUnavailable } from '../views/history.ts';
 
@@ -66,6 +67,7 @@ export function publicError(error: unknown, log: Logger): GraphQLError {
   if (codeOf(error)) return error;
   const cause = causeOf(error);
   if (cause === undefined) return recoded(error, error.message, extensionsOf('BAD_USER_INPUT'));
+  if (cause instanceof BadInput) return recoded(error, cause.message, extensionsOf('BAD_USER_INPUT'));
   if (cause instanceof JournalUnavailable || cause instanceof HistoryUnavailable)
     return recoded(error, unavailable().message, extensionsOf('UNAVAILABLE'));
   if (cause instanceof PoisonedLane) {

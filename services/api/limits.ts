@@ -1,7 +1,5 @@
-/**
- * What one user, address or socket may take, and the buckets that count it. Every map is bounded.
- */
-import type { Millis } from '../../schema/ids.ts';
+/** What one user, address or socket may take. */
+import type { Rate } from '../buckets.ts';
 
 /** Of a request's body, and of one message on a socket. */
 export const MAX_REQUEST_BYTES = 256 * 1024;
@@ -29,108 +27,8 @@ export const MAX_BUFFERED_BYTES = 1024 * 1024;
 
 /** Requests whose token is missing or no good, from one address. Only failures are counted: a crowd behind one address is not. */
 export const FAILED_AUTH = { perSecond: 50, burst: 500 };
-/** Keys a bucket map holds; past it the one that was idle longest begins anew, full. */
-const MAX_KEYS = 100_000;
-
-export interface Rate {
-  /** Tokens that come back each second. */
-  readonly perSecond: number;
-  /** Tokens of a bucket that was left alone. */
-  readonly burst: number;
-}
-
 /** Every request costs one, also those that are not sends. */
 export const requestsOf = (sends: Rate): Rate => ({
   perSecond: Math.max(200, 4 * sends.perSecond),
   burst: Math.max(800, 4 * sends.burst),
 });
-
-interface Bucket {
-  tokens: number;
-  at: Millis;
-}
-
-/** Token buckets by key. */
-export class Buckets {
-  readonly #rate: Rate;
-  readonly #clock: () => Millis;
-  readonly #maxKeys: number;
-  /** In order of use, the longest idle first. */
-  readonly #buckets = new Map<string, Bucket>();
-
-  constructor(rate: Rate, clock: () => Millis = Date.now, maxKeys = MAX_KEYS) {
-    this.#rate = rate;
-    this.#clock = clock;
-    this.#maxKeys = maxKeys;
-  }
-
-  /** Takes one token: 0. Or takes none, and says in how many milliseconds there will be one. */
-  take(key: string): Millis {
-    const bucket = this.#filled(key);
-    if (bucket.tokens < 1) return this.#untilOne(bucket);
-    bucket.tokens -= 1;
-    return 0;
-  }
-
-  /** As `take`, but takes nothing. */
-  wait(key: string): Millis {
-    const bucket = this.#buckets.get(key);
-    if (!bucket) return 0;
-    this.#refill(bucket);
-    return bucket.tokens < 1 ? this.#untilOne(bucket) : 0;
-  }
-
-  get size(): number {
-    return this.#buckets.size;
-  }
-
-  #filled(key: string): Bucket {
-    const had = this.#buckets.get(key);
-    const bucket = had ?? { tokens: this.#rate.burst, at: this.#clock() };
-    if (had) {
-      this.#refill(had);
-      this.#buckets.delete(key);
-    } else if (this.#buckets.size >= this.#maxKeys) {
-      const [longestIdle] = this.#buckets.keys();
-      if (longestIdle !== undefined) this.#buckets.delete(longestIdle);
-    }
-    this.#buckets.set(key, bucket);
-    return bucket;
-  }
-
-  #refill(bucket: Bucket): void {
-    const now = this.#clock();
-    // A clock that was set back gives nothing, and takes nothing.
-    const passed = Math.max(0, now - bucket.at);
-    bucket.tokens = Math.min(this.#rate.burst, bucket.tokens + (passed / 1000) * this.#rate.perSecond);
-    bucket.at = now;
-  }
-
-  #untilOne(bucket: Bucket): Millis {
-    return Math.ceil(((1 - bucket.tokens) / this.#rate.perSecond) * 1000);
-  }
-}
-
-/** How many are open by key; a key with none takes no memory. */
-export class Counts {
-  readonly #max: number;
-  readonly #counts = new Map<string, number>();
-
-  constructor(max: number) {
-    this.#max = max;
-  }
-
-  /** False: there are as many as may be. Else one is counted until `leave`. */
-  enter(key: string): boolean {
-    const count = this.#counts.get(key) ?? 0;
-    if (count >= this.#max) return false;
-    this.#counts.set(key, count + 1);
-    return true;
-  }
-
-  leave(key: string): void {
-    const count = this.#counts.get(key) ?? 0;
-    if (count > 1) this.#counts.set(key, count - 1);
-    else this.#counts.delete(key);
-  }
-}

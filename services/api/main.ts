@@ -1,6 +1,7 @@
 /** The room: one process of the GraphQL API, its parts made in order and stopped in the order that loses nothing. */
 import type { GraphQLSchema } from 'graphql';
 import type { Registry } from 'prom-client';
+import { Buckets, Counts } from '../buckets.ts';
 import type { Config } from '../config.ts';
 import type { Journal } from '../journal/journal.ts';
 import { Marking } from '../journal/marking.ts';
@@ -8,7 +9,6 @@ import { Receipts } from '../journal/receipts.ts';
 import { Submit } from '../journal/submit.ts';
 import { DEFAULT_RULES } from '../lane/decide.ts';
 import type { Logger } from '../logger.ts';
-
 import { adminPortOf, createRegistry, startAdmin } from '../metrics.ts';
 import { Admission } from './admission.ts';
 import { createApiMetrics } from './api-metrics.ts';
@@ -19,7 +19,7 @@ import { GraphiQL } from './graphiql.ts';
 import { HttpDoor } from './http.ts';
 import { Inboxes } from './inbox.ts';
 import { registerInboxMetrics } from './inbox-metrics.ts';
-import { Buckets, Counts, MAX_SOCKETS_PER_USER } from './limits.ts';
+import { MAX_SOCKETS_PER_USER } from './limits.ts';
 import { Origins } from './origins.ts';
 import { People } from './people.ts';
 import { Readiness } from './readiness.ts';

@@ -2,13 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionResult } from 'graphql';
 import type { Millis } from '../../schema/ids.ts';
+import type { Counts } from '../buckets.ts';
 import { tooMany } from './admission.ts';
 import type { Identity } from './auth.ts';
 import type { Operation } from './engine.ts';
 import { badInput } from './errors.ts';
 import { answer } from './http-answer.ts';
 import { CURSOR_MAX } from './inbox-cursor.ts';
-import type { Counts } from './limits.ts';
 import { rootNameOf } from './root-field.ts';
 import { sseSink } from './sse-sink.ts';
 import type { OpensStreams } from './subscriptions.ts';

@@ -5,11 +5,11 @@
 import { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { SecureContext } from 'node:tls';
+import { isPublicAddress } from '../public-address.ts';
 import { MAX_TTL_SECONDS } from './fcm.ts';
 import type { Adapter, Attempt } from './guard.ts';
 import type { Patience } from './patience.ts';
 import { conversationHash, fittedPayload, jsonBytes } from './payload.ts';
-import { isPublicAddress } from './public-address.ts';
 import type { PushMessage, WebPushAddress } from './push.ts';
 import { Vapid, type VapidKey } from './vapid.ts';
 import { encrypt, PLAIN_BYTES, parseSubscriptionKeys, type SubscriptionKeys } from './web-push-crypto.ts';

@@ -1,6 +1,6 @@
 /** The load of commands: senders with their habits, and groups whose members come and go meanwhile. */
 import type { UserId } from '../../schema/ids.ts';
-import { directLaneIdOf } from '../../services/api/resolvers/commands.ts';
+import { directLaneIdOf } from '../../services/lane/wishes.ts';
 import { Client, type Given, pause } from './commands.ts';
 import type { Door } from './doors.ts';
 import { keyMakerOf, plainKey, timedKey } from './keys.ts';

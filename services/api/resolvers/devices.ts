@@ -5,11 +5,11 @@ import type {
   MutationUpdateSettingsArgs,
 } from '../../../schema/generated.ts';
 import type { UserId } from '../../../schema/ids.ts';
+import { deviceIdOf } from '../../lane/parse.ts';
 import { DEFAULT_SETTINGS, type DeviceRecord, type Devices, type Settings } from '../../views/devices.ts';
 import type { RequestContext } from '../context.ts';
 import { doNotDisturbOf, pushAddressOf } from './device-input.ts';
 import { refusedPayload } from './mutation.ts';
-import { deviceIdOf } from './parse.ts';
 
 type Store = Pick<Devices, 'register' | 'unregister' | 'of' | 'settings' | 'changeSettings'>;
 

@@ -9,18 +9,21 @@ import type {
   MutationRemoveMemberArgs,
   MutationSendMessageArgs,
 } from '../../../schema/generated.ts';
+import type { Buckets } from '../../buckets.ts';
 import { JournalUnavailable } from '../../journal/journal.ts';
 import { type Lanes, type Loaded, PoisonedLane } from '../../journal/lanes.ts';
 import type { Submit } from '../../journal/submit.ts';
+import * as commands from '../../lane/wishes.ts';
 import { HistoryUnavailable } from '../../views/history.ts';
 import type { Reads } from '../../views/reads.ts';
 import type { RequestContext } from '../context.ts';
 import { apiError, unavailable } from '../errors.ts';
-import type { Buckets } from '../limits.ts';
-import * as commands from './commands.ts';
 import { type ConversationSource, conversationOf } from './conversation.ts';
 import type { MessageSource } from './events.ts';
 import { messageAt } from './query.ts';
+
+/** How a field of a mutation's input is named in an error. */
+const AT = 'input.';
 
 interface MutationParts {
   readonly submit: Pick<Submit, 'submit'>;
@@ -35,17 +38,17 @@ type SendMessage = Extract<Command, { type: 'SendMessage' }>;
 export const mutationResolvers = (parts: MutationParts) => ({
   Mutation: {
     openDirect: (_: unknown, { input }: MutationOpenDirectArgs, context: RequestContext) =>
-      changed(parts, commands.openDirectOf(context.identity.actor, input), context),
+      changed(parts, commands.openDirectOf(context.identity.actor, input, AT), context),
     createConversation: (_: unknown, { input }: MutationCreateConversationArgs, context: RequestContext) =>
-      changed(parts, commands.createConversationOf(context.identity.actor, input), context),
+      changed(parts, commands.createConversationOf(context.identity.actor, input, AT), context),
     addMembers: (_: unknown, { input }: MutationAddMembersArgs, context: RequestContext) =>
-      changed(parts, commands.addMembersOf(context.identity.actor, input), context),
+      changed(parts, commands.addMembersOf(context.identity.actor, input, AT), context),
     removeMember: (_: unknown, { input }: MutationRemoveMemberArgs, context: RequestContext) =>
-      changed(parts, commands.removeMemberOf(context.identity.actor, input), context),
+      changed(parts, commands.removeMemberOf(context.identity.actor, input, AT), context),
     leaveConversation: (_: unknown, { input }: MutationLeaveConversationArgs, context: RequestContext) =>
-      changed(parts, commands.leaveConversationOf(context.identity.actor, input), context),
+      changed(parts, commands.leaveConversationOf(context.identity.actor, input, AT), context),
     sendMessage: async (_: unknown, { input }: MutationSendMessageArgs, context: RequestContext) => {
-      const command = commands.sendMessageOf(context.identity.actor, input);
+      const command = commands.sendMessageOf(context.identity.actor, input, AT);
       const outcome = await submitted(parts, command);
       if (outcome.kind === 'refused') return refusedPayload(outcome.refusal);
       const { ack } = outcome;

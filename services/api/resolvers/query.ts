@@ -2,6 +2,7 @@
 import type { QueryConversationArgs, QueryConversationsArgs, QueryMessageArgs } from '../../../schema/generated.ts';
 import type { UserId } from '../../../schema/ids.ts';
 import { type Lanes, type Loaded, PoisonedLane } from '../../journal/lanes.ts';
+import { laneIdOf, placeOf } from '../../lane/parse.ts';
 import type { Logger } from '../../logger.ts';
 import type { History } from '../../views/history.ts';
 import type { Reads } from '../../views/reads.ts';
@@ -10,7 +11,6 @@ import type { People } from '../people.ts';
 import { type ConversationSource, conversationOf } from './conversation.ts';
 import type { MessageSource } from './events.ts';
 import { activityCursor, activityOfCursor, type Connection, connectionOf, sizeOf } from './page.ts';
-import { laneIdOf, placeOf } from './parse.ts';
 
 interface QueryParts {
   readonly lanes: Pick<Lanes, 'load'>;

@@ -7,6 +7,7 @@ import type {
 import type { LaneId, UserId } from '../../../schema/ids.ts';
 import type { Lanes } from '../../journal/lanes.ts';
 import { MARKS_MAX, type Marked, type Marking, type Wish } from '../../journal/marking.ts';
+import { deviceIdOf, laneIdOf, markSeqOf, timeOf } from '../../lane/parse.ts';
 import type { Devices } from '../../views/devices.ts';
 import type { History } from '../../views/history.ts';
 import type { Mine } from '../../views/receipts.ts';
@@ -17,7 +18,6 @@ import type { RequestMarks } from '../request-marks.ts';
 import type { ReceiptFrame } from '../sources.ts';
 import { type ConversationSource, conversationOf, type MemberSource } from './conversation.ts';
 import { orNull, refusedPayload } from './mutation.ts';
-import { deviceIdOf, laneIdOf, markSeqOf, timeOf } from './parse.ts';
 
 export interface ReceiptParts {
   readonly lanes: Pick<Lanes, 'fresh'>;

@@ -1,4 +1,4 @@
-/** Arguments become what the inside trusts, or the error BAD_USER_INPUT that names the field and its rule. */
+/** Arguments, from whichever door, become what the inside trusts, or a `BadInput` that names the field and its rule. */
 import {
   type ClientKey,
   type DeviceId,
@@ -13,11 +13,18 @@ import {
   parseLaneId,
   parseUserId,
   type UserId,
-} from '../../../schema/ids.ts';
-import { badInput } from '../errors.ts';
+} from '../../schema/ids.ts';
+
+/** The caller's mistake; every door answers it as BAD_USER_INPUT with this message. */
+export class BadInput extends Error {
+  /** `rule` says what the field takes. */
+  constructor(field: string, rule: string) {
+    super(`${field}: ${rule}`);
+  }
+}
 
 const orThrow = <T>(field: string, rule: string, parsed: T | undefined): T => {
-  if (parsed === undefined) throw badInput(field, rule);
+  if (parsed === undefined) throw new BadInput(field, rule);
   return parsed;
 };
 
@@ -38,20 +45,20 @@ export function userIdsOf(field: string, values: readonly unknown[]): readonly U
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 export function textOf(field: string, value: string): string {
-  if (value === '') throw badInput(field, 'not empty');
-  if (LONE_SURROGATE.test(value)) throw badInput(field, 'well-formed Unicode, without a lone surrogate');
+  if (value === '') throw new BadInput(field, 'not empty');
+  if (LONE_SURROGATE.test(value)) throw new BadInput(field, 'well-formed Unicode, without a lone surrogate');
   return value;
 }
 
 /** A place in a conversation as an argument: from 1. */
 export function placeOf(field: string, value: number): number {
-  if (value < 1) throw badInput(field, 'at least 1');
+  if (value < 1) throw new BadInput(field, 'at least 1');
   return value;
 }
 
 /** A mark as an argument: from 0, which marks nothing. */
 export function markSeqOf(field: string, value: number): number {
-  if (value < 0) throw badInput(field, 'at least 0');
+  if (value < 0) throw new BadInput(field, 'at least 0');
   return value;
 }
 
@@ -59,6 +66,6 @@ const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/
 
 export function timeOf(field: string, value: unknown): Millis {
   const at = typeof value === 'string' && RFC_3339.test(value) ? Date.parse(value) : Number.NaN;
-  if (Number.isNaN(at)) throw badInput(field, 'a time as RFC 3339 has it, such as 2025-06-01T12:00:00.000Z');
+  if (Number.isNaN(at)) throw new BadInput(field, 'a time as RFC 3339 has it, such as 2025-06-01T12:00:00.000Z');
   return at;
 }
