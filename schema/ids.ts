@@ -8,6 +8,8 @@ type Branded<T, Name extends string> = T & { readonly [brand]: Name };
 /** A conversation, and so a lane: one token of a NATS subject. */
 export type LaneId = Branded<string, 'LaneId'>;
 export type UserId = Branded<string, 'UserId'>;
+/** An integration's own name; its user in conversations is `app_<app>`. */
+export type AppId = Branded<string, 'AppId'>;
 /** A user's own name for one of its devices: unique among that user's, not beyond. */
 export type DeviceId = Branded<string, 'DeviceId'>;
 /** A sender's own name for one command; unique within (lane, sender) for ever. */
@@ -21,6 +23,9 @@ export type Millis = number;
 
 /** The one form of every id: it is safe as a subject token, a URL path segment and a MongoDB value. */
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
+/** Shorter than a user's by the prefix, so that the integration's user is an id, too. */
+const APP_NAME = /^[A-Za-z0-9_-]{1,60}$/;
+export const APP_RULE = '1 to 60 characters of A-Z, a-z, 0-9, "_" and "-"';
 export const ID_RULE = '1 to 64 characters of A-Z, a-z, 0-9, "_" and "-"';
 /** Prefixes of the ids that we make ourselves; a client may not choose an id that begins with one. */
 export const GROUP_PREFIX = 'g_';
@@ -36,6 +41,13 @@ export const parseDeviceId = (value: unknown): DeviceId | undefined =>
   isName(value) ? (value as DeviceId) : undefined;
 export const parseClientKey = (value: unknown): ClientKey | undefined =>
   isName(value) ? (value as ClientKey) : undefined;
+
+export const parseAppId = (value: unknown): AppId | undefined =>
+  typeof value === 'string' && APP_NAME.test(value) ? (value as AppId) : undefined;
+export const userOfApp = (app: AppId): UserId => `${APP_PREFIX}${app}` as UserId;
+/** Undefined: a person. */
+export const appOfUser = (user: UserId): AppId | undefined =>
+  user.startsWith(APP_PREFIX) ? parseAppId(user.slice(APP_PREFIX.length)) : undefined;
 
 /** A lane id that a client may choose for a conversation of its own. */
 export const parseChosenLaneId = (value: unknown): LaneId | undefined =>

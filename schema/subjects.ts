@@ -1,7 +1,7 @@
 /**
  * Every NATS subject and stream name of Lanes, built from parsed ids only, so that no input can add a token or a wildcard.
  */
-import type { LaneId } from './ids.ts';
+import { type AppId, type LaneId, parseAppId } from './ids.ts';
 
 /** The partitions that one installation may have; fixed when its streams are made. */
 export const MAX_PARTITIONS = 256;
@@ -41,15 +41,45 @@ export const allUndeliveredSubjects = 'chat.undelivered.*';
 /** Rung when something was written down of what becomes of a message of the lane. */
 export const deliverySubject = (partition: number, lane: LaneId): string => `chat.delivery.${partition}.${lane}`;
 
+/** Who an integration is, one subject each; and the server's copy of it once it is stored. */
+export const integrationSubject = (app: AppId): string => `chat.integration.${app}`;
+export const allIntegrationSubjects = 'chat.integration.*';
+export const liveIntegrationSubjects = 'chat.integration.*.live';
+/** In the server's mapping syntax. */
+export const integrationRepublishTarget = 'chat.integration.{{wildcard(1)}}.live';
+
+/** An integration's own branch: nothing else of `chat.` is anybody's but ours. */
+const branchOf = (app: AppId): string => `chat.app.${app}`;
+export const appCommand = (app: AppId, verb: string): string => `${branchOf(app)}.cmd.${verb}`;
+/** The requests of one integration, whatever the verb. */
+export const appCommands = (app: AppId): string => `${branchOf(app)}.cmd.*`;
+export const appEvent = (app: AppId, lane: LaneId): string => `${branchOf(app)}.event.${lane}`;
+export const appEvents = (app: AppId): string => `${branchOf(app)}.event.>`;
+/** `replayId` and `requestId` are names (`isName`). */
+export const appReplay = (app: AppId, replayId: string, lane: LaneId): string =>
+  `${branchOf(app)}.replay.${replayId}.${lane}`;
+export const appReplays = (app: AppId): string => `${branchOf(app)}.replay.>`;
+export const appDead = (app: AppId, lane: LaneId): string => `${branchOf(app)}.dead.${lane}`;
+export const appDeads = (app: AppId): string => `${branchOf(app)}.dead.>`;
+export const appReply = (app: AppId, requestId: string): string => `${branchOf(app)}.reply.${requestId}`;
+export const appReplies = (app: AppId): string => `${branchOf(app)}.reply.>`;
+export const appStream = (app: AppId): string => `APP_${app}`;
+/** The prefix of an integration's inboxes; its subjects are `<prefix>.…`. */
+export const appInbox = (app: AppId): string => `_INBOX_${app}`;
+
 /** `chat.lane.<p>.*` → `chat.live.<p>.<lane>`, in the server's mapping syntax. */
 export const republishTarget = (partition: number): string => `chat.live.${partition}.{{wildcard(1)}}`;
 
 export const laneStream = (partition: number): string => `LANES_${partition}`;
 export const receiptStream = (partition: number): string => `RECEIPTS_${partition}`;
 export const UNDELIVERED_STREAM = 'UNDELIVERED';
+export const INTEGRATION_STREAM = 'LANES_INTEGRATIONS';
 export const SNAPSHOT_STREAM = 'LANE_SNAPSHOTS';
 /** Where the installation's fixed facts are kept (the number of partitions). */
 export const INSTALLATION_BUCKET = 'LANES_INSTALLATION';
+
+/** The integration of a `chat.integration.<app>…` subject; undefined: no name. */
+export const appOfSubject = (subject: string): AppId | undefined => parseAppId(subject.split('.')[2]);
 
 /** The lane of a `chat.lane.<p>.<lane>`, `chat.live.…` or `chat.snapshot.…` subject. */
 export const laneOfSubject = (subject: string): LaneId => {

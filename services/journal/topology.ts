@@ -1,8 +1,11 @@
 /** The streams of an installation, as data: what they should be, and how what is there differs from it. */
 import {
+  allIntegrationSubjects,
   allSnapshotSubjects,
   allUndeliveredSubjects,
   INSTALLATION_BUCKET,
+  INTEGRATION_STREAM,
+  integrationRepublishTarget,
   laneStream,
   laneSubjects,
   liveReceiptSubject,
@@ -55,6 +58,10 @@ const SNAPSHOT_BYTES_MAX = 1024 * 1024;
 const RECEIPT_BYTES_MAX = 512 * 1024;
 const UNDELIVERED_BYTES_MAX = 256 * 1024;
 const INSTALLATION_BYTES = 1024 * 1024;
+/** An installation has no more integrations than this, revoked ones included: a full stream could not revoke either. */
+export const INTEGRATIONS_MAX = 2_000;
+const INTEGRATION_RECORD_BYTES_MAX = 4 * 1024;
+const INTEGRATION_BYTES = INTEGRATIONS_MAX * (INTEGRATION_RECORD_BYTES_MAX + 1024);
 export const INSTALLATION_STREAM = `KV_${INSTALLATION_BUCKET}`;
 /** The subject of the number of partitions, as `nats kv get LANES_INSTALLATION partitions` asks for it. */
 export const PARTITIONS_KEY = `$KV.${INSTALLATION_BUCKET}.partitions`;
@@ -75,7 +82,7 @@ export function streamsOf({ partitions, replicas, maxBytes }: TopologyOptions & 
   const snapshots = Math.floor(maxBytes * SNAPSHOT_SHARE);
   const receipts = Math.floor((maxBytes * RECEIPT_SHARE) / partitions);
   const undelivered = Math.floor(maxBytes * UNDELIVERED_SHARE);
-  const rest = maxBytes - snapshots - receipts * partitions - undelivered - INSTALLATION_BYTES;
+  const rest = maxBytes - snapshots - receipts * partitions - undelivered - INSTALLATION_BYTES - INTEGRATION_BYTES;
   const lanes = Math.floor(rest / partitions);
   return [
     {
@@ -128,6 +135,18 @@ export function streamsOf({ partitions, replicas, maxBytes }: TopologyOptions & 
       max_bytes: undelivered,
       max_msg_size: UNDELIVERED_BYTES_MAX,
       max_msgs_per_subject: -1,
+    },
+    {
+      ...COMMON,
+      name: INTEGRATION_STREAM,
+      subjects: [allIntegrationSubjects],
+      description: 'Lanes: who the integrations are',
+      discard: 'new',
+      num_replicas: replicas,
+      max_bytes: INTEGRATION_BYTES,
+      max_msg_size: INTEGRATION_RECORD_BYTES_MAX,
+      max_msgs_per_subject: 1,
+      republish: { src: allIntegrationSubjects, dest: integrationRepublishTarget },
     },
   ];
 }
