@@ -292,6 +292,26 @@ describe('Subscription.delivery', () => {
     for (const one of [hers, his]) one.socket.close();
   });
 
+  it('gives nothing again where only that changed which the viewer does not see', async () => {
+    const id = await groupOf(alice, ['bob', 'carol']);
+    const seq = await say(alice, id);
+    const socket = await follow(alice, id, seq);
+    await until(() => storyOf(socket).length === 2);
+    const place = { lane: id as LaneId, seq: seq as Seq };
+    const subject = { ...place, revision: 1 as Revision, acceptedAt: Date.now(), part: 0 };
+    // Why bob is not pushed is for bob, and for the recipients' own eyes.
+    const no = new Map([['NO_DEVICE' as const, ['bob' as UserId]]]);
+    await createLedger(await mongo.db());
+    await new Ledger(() => mongo.db()).decide([{ subject, push: [], no }]);
+    await acknowledge(carol, 'tablet', id, seq);
+    bell.ring({ ...place, users: undefined });
+    await until(() => storyOf(socket).includes('carol DELIVERED'));
+    await markRead(bob, id, seq);
+    await until(() => storyOf(socket).includes('bob READ'));
+    expect(storyOf(socket)).toEqual(['bob ACCEPTED', 'carol ACCEPTED', 'carol DELIVERED', 'bob READ']);
+    socket.socket.close();
+  });
+
   it('says nothing of a hidden reading', async () => {
     const id = await groupOf(alice, ['bob', 'carol']);
     const seq = await say(alice, id);

@@ -73,6 +73,21 @@ describe('GraphiQL', { timeout: 120_000 }, () => {
     await response(bob, '"Hello from bob"').waitFor();
   });
 
+  it('shows bob how far his message comes while alice receives and reads it', async () => {
+    const [alice, bob] = [await open(), await open()];
+    await signIn(alice, 'alice');
+    await signIn(bob, 'bob');
+    await run(bob, 'Delivery');
+    await response(bob, '"ACCEPTED"').waitFor();
+    await run(alice, 'Phone');
+    await response(alice, '"browser"').waitFor();
+    await run(alice, 'Inbox');
+    await response(alice, '"InboxCaughtUp"').waitFor();
+    await run(alice, 'Acknowledge');
+    await response(alice, '"markRead"').waitFor();
+    await response(bob, '"READ"').waitFor();
+  });
+
   it('keeps its promise that a tab can be run again: another message, by a key of its own', async () => {
     const page = await open();
     await signIn(page, 'alice');

@@ -102,7 +102,7 @@ class DeliveryFollower implements Stoppable {
   readonly #onEnd: () => void;
   readonly #stopping = new AbortController();
   /** What was given of each recipient last: only what differs is given. READ is the end. */
-  readonly #given = new Map<UserId, string | typeof READ>();
+  readonly #given = new Map<UserId, Buffer | typeof READ>();
   /** To be looked at: all, or these. */
   #changed: Set<UserId> | 'all' = 'all';
   #wake: (() => void) | undefined;
@@ -212,10 +212,12 @@ class DeliveryFollower implements Stoppable {
       const delivery = found.get(user);
       if (!delivery) continue;
       const source = deliverySourceOf(delivery, viewer);
-      const seen = JSON.stringify(source);
-      if (this.#given.get(user) === seen) continue;
-      parts.push(await frames.execute(operation, source));
-      this.#given.set(user, source.delivery.state === 'READ' ? READ : seen);
+      const part = await frames.execute(operation, source);
+      // What changed may be nothing that this viewer sees, or that its document asks for.
+      const given = this.#given.get(user);
+      if (given !== READ && given?.equals(part.utf8)) continue;
+      parts.push(part);
+      this.#given.set(user, source.delivery.state === 'READ' ? READ : part.utf8);
     }
     return parts;
   }

@@ -125,6 +125,102 @@ subscription Follow($id: ID!, $after: Int) {
 }
 `;
 
+const INBOX = `# Everything that this device has not acknowledged yet, in
+# all your conversations, then what comes. Run Phone first.
+subscription Inbox($device: ID!, $after: String) {
+  inbox(device: $device, after: $after) {
+    __typename
+    conversationId
+    seq
+    ... on MessageSent {
+      message {
+        text
+        sender {
+          id
+        }
+      }
+    }
+    ... on ReceiptMoved {
+      user {
+        id
+      }
+      deliveredSeq
+      readSeq
+      unread
+    }
+    ... on InboxCaughtUp {
+      cursor
+    }
+    ... on Reset {
+      resetReason
+    }
+  }
+}
+`;
+
+const PHONE = `# Makes this browser one of your devices. One with a push
+# address is pushed what it has not acknowledged in time.
+mutation Phone($device: ID!) {
+  registerDevice(input: { device: $device }) {
+    device {
+      id
+      provider
+    }
+    refused {
+      code
+      message
+    }
+  }
+}
+`;
+
+const ACKNOWLEDGE = `# "This device has stored everything up to seq", and "I have
+# read it": two different facts.
+mutation Acknowledge($device: ID!, $id: ID!, $seq: Int!) {
+  acknowledge(
+    input: { device: $device, marks: [{ conversationId: $id, seq: $seq }] }
+  ) {
+    refused {
+      code
+      message
+    }
+  }
+  markRead(input: { conversationId: $id, seq: $seq }) {
+    refused {
+      code
+      message
+    }
+  }
+}
+`;
+
+const DELIVERY = `# How far a message has come, of each recipient, now and at
+# each change. Who may, sees every push and why none came.
+subscription Delivery($id: ID!, $seq: Int!) {
+  delivery(conversationId: $id, seq: $seq) {
+    user {
+      id
+    }
+    state
+    acceptedAt
+    notifiedAt
+    deliveredAt
+    readAt
+    attempts {
+      device
+      provider
+      at
+      outcome
+      code
+    }
+    noPushReason
+  }
+}
+`;
+
+/** Each user has devices of their own: the same name is another device for another user. */
+const DEVICE = 'browser';
+
 export function tabsFor(user, token, conversation) {
   const headers = JSON.stringify({ Authorization: `Bearer ${token}` }, null, 2);
   const tab = (query, variables) => ({ query, variables: variables && JSON.stringify(variables, null, 2), headers });
@@ -135,5 +231,9 @@ export function tabsFor(user, token, conversation) {
     tab(SEND, { input: { conversationId: conversation, clientKey: '<new>', text: `Hello from ${user}` } }),
     tab(HISTORY, { id: conversation }),
     tab(FOLLOW, { id: conversation, after: 0 }),
+    tab(PHONE, { device: DEVICE }),
+    tab(INBOX, { device: DEVICE }),
+    tab(ACKNOWLEDGE, { device: DEVICE, id: conversation, seq: 2 }),
+    tab(DELIVERY, { id: conversation, seq: 2 }),
   ];
 }
