@@ -90,10 +90,11 @@ async function follow(by: Client, id: string, seq: number): Promise<TestSocket> 
 async function notified(lane: string, seq: number, user: string, device: string): Promise<void> {
   const place = { lane: lane as LaneId, seq: seq as Seq };
   const subject = { ...place, revision: 1 as Revision, acceptedAt: Date.now(), part: 0 };
-  const claim: Claim = { subject, user: user as UserId, device: device as DeviceId, provider: 'FCM' };
+  const asOf = Date.now();
+  const claim: Claim = { subject, user: user as UserId, device: device as DeviceId, provider: 'FCM', asOf };
   const ledger = new Ledger(() => mongo.db());
   await createLedger(await mongo.db());
-  await ledger.decide([{ subject, push: [user as UserId], no: new Map() }]);
+  await ledger.decide([{ subject, push: [user as UserId], no: new Map(), asOf }]);
   const claimedUntil = Date.now() + 60_000;
   expect(await ledger.claim([claim], claimedUntil, Date.now())).toEqual([true]);
   const attempt = { at: Date.now(), o: 'SENT', code: 'OK' } as const;
@@ -302,7 +303,7 @@ describe('Subscription.delivery', () => {
     // Why bob is not pushed is for bob, and for the recipients' own eyes.
     const no = new Map([['NO_DEVICE' as const, ['bob' as UserId]]]);
     await createLedger(await mongo.db());
-    await new Ledger(() => mongo.db()).decide([{ subject, push: [], no }]);
+    await new Ledger(() => mongo.db()).decide([{ subject, push: [], no, asOf: Date.now() }]);
     await acknowledge(carol, 'tablet', id, seq);
     bell.ring({ ...place, users: undefined });
     await until(() => storyOf(socket).includes('carol DELIVERED'));

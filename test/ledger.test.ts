@@ -11,7 +11,7 @@ import { startOf } from '../services/notifier/start.ts';
 import { itemsOf, sweep } from '../services/notifier/sweep.ts';
 import { Mongo } from '../services/views/connect.ts';
 import { type Claim, type Due, Ledger, type Settled, type Subject } from '../services/views/ledger.ts';
-import { createLedger } from '../services/views/ledger-documents.ts';
+import { createLedger, decisionsOf, entriesOf } from '../services/views/ledger-documents.ts';
 import { readStories } from '../services/views/ledger-reads.ts';
 import { silent } from './support/projecting.ts';
 import { laneId, userId } from './support/scribe.ts';
@@ -23,7 +23,7 @@ const subjectOf = (seq: number): Subject => ({
   ...{ lane: LANE, seq: seqOf(seq), revision: revisionOf(seq), acceptedAt: NOW, part: 0 },
 });
 const claimOf = (seq: number, user = 'bob', device = 'phone'): Claim => ({
-  ...{ subject: subjectOf(seq), user: userId(user), device: device as DeviceId, provider: 'FCM' },
+  ...{ subject: subjectOf(seq), user: userId(user), device: device as DeviceId, provider: 'FCM', asOf: NOW - 5 },
 });
 
 describe('the ledger', () => {
@@ -86,10 +86,26 @@ describe('the ledger', () => {
     expect(await ledger.noticed(LANE, [claim])).toEqual(new Map([['bob phone', 2]]));
   });
 
+  test('tells as of when the user was seen not to have the message, of each attempt and of who holds the push', async () => {
+    const claim = claimOf(2);
+    await ledger.decide([{ subject: subjectOf(2), push: [claim.user], no: new Map(), asOf: NOW - 9 }]);
+    await ledger.claim([claim], NOW + 30_000, NOW);
+    await ledger.settle([settled(claim, { kind: 'again', due: NOW + 5 }, NOW + 30_000, 'RETRYING')]);
+    await ledger.claim([{ ...claim, asOf: NOW + 7 }], NOW + 40_000, NOW + 8);
+    const db = await mongo.db();
+    expect((await decisionsOf(db).findOne())?.at).toEqual(new Date(NOW - 9));
+    expect(await entriesOf(db).findOne()).toMatchObject({
+      asOf: NOW + 7,
+      attempts: [{ o: 'RETRYING', asOf: NOW - 5 }],
+    });
+  });
+
   test('what is withdrawn is over, with its reason; what was sent stays sent', async () => {
     const [open, sent] = [claimOf(2, 'bob'), claimOf(2, 'carol')];
     const users = [userId('bob'), userId('carol')];
-    await ledger.decide([{ subject: subjectOf(2), push: users, no: new Map([['MUTED', [userId('dora')]]]) }]);
+    await ledger.decide([
+      { subject: subjectOf(2), push: users, no: new Map([['MUTED', [userId('dora')]]]), asOf: NOW },
+    ]);
     await ledger.claim([open, sent], NOW + 30_000, NOW);
     await ledger.settle([settled(sent, { kind: 'sent' }, NOW + 30_000, 'SENT')]);
     await ledger.withdraw(subjectOf(2), new Map([['DELIVERED_IN_TIME', users]]));
@@ -98,7 +114,7 @@ describe('the ledger', () => {
     expect(await storyOf(2, 'dora')).toMatchObject({ decided: 'MUTED' });
     expect(await storyOf(2, 'eve')).toBeUndefined();
     // Decided again after a death: what became of it stays.
-    await ledger.decide([{ subject: subjectOf(2), push: users, no: new Map() }]);
+    await ledger.decide([{ subject: subjectOf(2), push: users, no: new Map(), asOf: NOW }]);
     expect(await storyOf(2)).toMatchObject({ decided: 'push', late: 'DELIVERED_IN_TIME' });
   });
 

@@ -3,7 +3,7 @@
  * put twice finds in the ledger what the first one did.
  */
 import { type NoPushReason, RECIPIENTS_MAX, type WorkItem } from '../../schema/delivery.ts';
-import type { LaneId, UserId } from '../../schema/ids.ts';
+import type { LaneId, Millis, UserId } from '../../schema/ids.ts';
 import type { DeliveryBell } from '../journal/bell.ts';
 import type { StoredRecord } from '../journal/journal.ts';
 import type { UndeliveredQueue } from '../journal/undelivered.ts';
@@ -33,10 +33,11 @@ export async function decidePushes(
 ): Promise<void> {
   const messages = messagesOf(parts, records);
   if (messages.size === 0) return;
+  const asOf = parts.clock();
   const loaded = await freshLanes(parts, [...messages.keys()]);
   for (const lot of lotsOf(messages, loaded)) {
     const judged = await judge(parts, lot);
-    const decided = judged.flatMap((one) => partsOf(one));
+    const decided = judged.flatMap((one) => partsOf(one, asOf));
     await parts.ledger.decide(decided.map(({ decision }) => decision));
     await parts.queue.put(
       partition,
@@ -87,7 +88,7 @@ interface Part {
 }
 
 /** Nothing is written of those who had the message in time. */
-function partsOf({ loaded, message, verdicts }: Judged): Part[] {
+function partsOf({ loaded, message, verdicts }: Judged, asOf: Millis): Part[] {
   const all = [...verdicts];
   return Array.from({ length: Math.ceil(all.length / RECIPIENTS_MAX) }, (_, part) => {
     const { seq, revision, at } = message;
@@ -99,7 +100,7 @@ function partsOf({ loaded, message, verdicts }: Judged): Part[] {
     }
     const subject = { lane: loaded.lane.id, seq, revision, acceptedAt: at, part };
     const item: WorkItem = { v: 1, l: loaded.lane.id, s: seq, r: revision, at, c: part, u: push };
-    return { decision: { subject, push, no }, item: push.length > 0 ? item : undefined };
+    return { decision: { subject, push, no, asOf }, item: push.length > 0 ? item : undefined };
   });
 }
 

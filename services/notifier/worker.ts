@@ -3,7 +3,7 @@
  * it to its provider. An item is done when its pushes are claimed and under way: from then on the ledger answers for them.
  */
 import type { NoPushReason, WorkItem } from '../../schema/delivery.ts';
-import type { LaneId, UserId } from '../../schema/ids.ts';
+import type { LaneId, Millis, UserId } from '../../schema/ids.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Taken, UndeliveredQueue } from '../journal/undelivered.ts';
 import { pause } from '../persist.ts';
@@ -128,6 +128,7 @@ export class Worker {
     const hearing = hearings.open(lane, seq);
     const release = this.#hold(hearing);
     try {
+      const asOf = clock();
       const loaded = (await freshLanes(this.#parts, [lane])).get(lane);
       const event = loaded && (await readMessage(journal, loaded, item));
       if (!loaded || !event) return await ledger.withdraw(subject, new Map([['EXPIRED', item.u]]));
@@ -136,7 +137,7 @@ export class Worker {
       const [judged] = (await judge(this.#parts, [{ loaded, messages, among }])) as [Judged];
       const reasons = reasonsOf(item, judged, hearing);
       await ledger.withdraw(subject, reasons);
-      const pushes = await this.#claimable(subject, pushesOf(subject, judged, hearing));
+      const pushes = await this.#claimable(subject, pushesOf(subject, judged, hearing, asOf));
       const claimedUntil = clock() + CLAIM_MS;
       const claims = pushes.map(({ claim }) => claim);
       const given = await ledger.claim(claims, claimedUntil, clock(), item.due);
@@ -266,12 +267,12 @@ function reasonsOf(item: WorkItem, { loaded, message, verdicts }: Judged, hearin
   return reasons;
 }
 
-const pushesOf = (subject: Subject, { verdicts }: Judged, hearing: Hearing): Push[] =>
+const pushesOf = (subject: Subject, { verdicts }: Judged, hearing: Hearing, asOf: Millis): Push[] =>
   [...verdicts].flatMap(([user, verdict]) =>
     verdict.kind === 'no' || hearing.has(user)
       ? []
       : verdict.targets.map((target) => ({
           target,
-          claim: { subject, user, device: target.device, provider: target.push.provider },
+          claim: { subject, user, device: target.device, provider: target.push.provider, asOf },
         })),
   );

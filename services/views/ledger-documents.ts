@@ -12,6 +12,7 @@ type ByReason = { readonly [reason in NoPushReason]?: readonly UserId[] };
 /** What was decided of one part of a message's recipients. Whoever had it in time is not in it. */
 export interface DecisionDocument {
   readonly _id: { readonly l: LaneId; readonly s: Seq; readonly c: number };
+  /** As of when it was decided first. */
   readonly at: Date;
   readonly push: readonly UserId[];
   readonly no: ByReason;
@@ -23,6 +24,8 @@ export interface AttemptDocument {
   readonly at: Millis;
   readonly o: PushOutcome;
   readonly code?: string;
+  /** When it was last looked, before it, whether the user has the message. */
+  readonly asOf: Millis;
 }
 
 /** The order of its keys is part of the format: a message's entries, and a recipient's among them, are one range. */
@@ -42,6 +45,8 @@ export interface EntryDocument {
   readonly provider: PushProviderName;
   readonly at: Date;
   readonly due?: Millis;
+  /** As of when the user was seen not to have it, for whoever holds or held it last. */
+  readonly asOf?: Millis;
   /** Why it is over without a push. */
   readonly why?: NoPushReason;
   readonly attempts: readonly AttemptDocument[];

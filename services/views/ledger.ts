@@ -32,6 +32,8 @@ export interface Subject {
 }
 export interface Decision {
   readonly subject: Subject;
+  /** Every receipt that was stored before it was read for this. */
+  readonly asOf: Millis;
   readonly push: readonly UserId[];
   readonly no: ReadonlyMap<NoPushReason, readonly UserId[]>;
 }
@@ -40,11 +42,13 @@ export interface Claim {
   readonly user: UserId;
   readonly device: DeviceId;
   readonly provider: PushProviderName;
+  /** When it was last looked whether the user has it: every receipt that was stored before was read for that. */
+  readonly asOf: Millis;
 }
 export interface Settled {
   readonly claim: Claim;
   /** Absent: nothing was tried. */
-  readonly attempt?: AttemptDocument;
+  readonly attempt?: Omit<AttemptDocument, 'asOf'>;
   /** `again`: not before `due`. `over`: no push went, and none will. */
   readonly now:
     | { readonly kind: 'sent' }
@@ -83,10 +87,9 @@ export class Ledger {
 
   /** A decision that is made again takes the place of the first; what became of it meanwhile stays. */
   async decide(decisions: readonly Decision[]): Promise<void> {
-    const at = new Date();
-    const writes = decisions.map(({ subject, push, no }): AnyBulkWriteOperation<DecisionDocument> => {
+    const writes = decisions.map(({ subject, push, no, asOf }): AnyBulkWriteOperation<DecisionDocument> => {
       const filter = { _id: { l: subject.lane, s: subject.seq, c: subject.part } };
-      const update = { $set: { push, no: Object.fromEntries(no) }, $setOnInsert: { at } };
+      const update = { $set: { push, no: Object.fromEntries(no) }, $setOnInsert: { at: new Date(asOf) } };
       return { updateOne: { filter, update, upsert: true } };
     });
     if (writes.length > 0) await decisionsOf(await this.#db()).bulkWrite(writes, { ordered: false });
@@ -114,9 +117,9 @@ export class Ledger {
     const free = { $or: [{ due: { $lte: now } }, ...(at === undefined ? [] : [{ due: at }])] };
     const created = new Date(now);
     const writes = claims.map((claim): AnyBulkWriteOperation<EntryDocument> => {
-      const { subject, provider } = claim;
+      const { subject, provider, asOf } = claim;
       const fixed = { r: subject.revision, sent: subject.acceptedAt, c: subject.part, at: created, attempts: [] };
-      const update = { $set: { due: until, provider }, $setOnInsert: fixed };
+      const update = { $set: { due: until, provider, asOf }, $setOnInsert: fixed };
       return { updateOne: { filter: { _id: entryIdOf(claim), ...free }, update, upsert: true } };
     });
     const given = claims.map(() => true);
@@ -136,7 +139,8 @@ export class Ledger {
   async settle(settled: readonly Settled[]): Promise<void> {
     const db = await this.#db();
     const writes = settled.map((one): AnyBulkWriteOperation<EntryDocument> => {
-      const { attempt, now, claim, claimedUntil } = one;
+      const { now, claim, claimedUntil } = one;
+      const attempt = one.attempt && { ...one.attempt, asOf: claim.asOf };
       const kept = attempt && { $push: { attempts: { $each: [attempt], $slice: -ATTEMPTS_MAX } } };
       const change = now.kind === 'again' ? { $set: { due: now.due } } : { $unset: { due: true as const } };
       const why = now.kind === 'over' ? { $set: { why: now.why } } : {};
