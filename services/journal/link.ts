@@ -10,6 +10,7 @@ import {
   type Msg,
   type MsgHdrs,
   type NatsConnection,
+  type PublishOptions,
   type Subscription,
 } from 'nats';
 import { ConfigError, type NatsAddress } from '../config.ts';
@@ -30,7 +31,15 @@ const DIAL_MS = 2_000;
 /** A half-open connection is given up after two of these. */
 const PING_MS = 5_000;
 const SWEEP_MS = 50;
+/** Payloads above it are not gathered: the client looks at their size, and throws, at once. */
+const GATHERED_BYTES = 64 * 1024;
 const WAIT_LINE_MS = 5_000;
+
+interface Outgoing {
+  readonly subject: string;
+  readonly payload: Uint8Array | string | undefined;
+  readonly options: PublishOptions;
+}
 
 /** Who waits for the answers to one question. */
 export interface Asker {
@@ -83,17 +92,22 @@ const connectOptionsOf = ({ servers, user, password, credsFile, name }: LinkOpti
 });
 
 export class Link {
+  /** The subject under which JetStream's API is asked. */
+  readonly jsApi: string;
   readonly #nc: NatsConnection;
   readonly #log: Logger;
   readonly #inbox = `${createInbox()}.`;
   readonly #askers = new Map<string, Asker>();
   readonly #listeners = new Set<(up: boolean) => void>();
+  /** What this turn of the event loop sends, for one write: the client would write each message by itself. */
+  #outgoing: Outgoing[] = [];
   #tokens = 0;
   #up = true;
   #sweeping: NodeJS.Timeout | undefined;
 
-  constructor(nc: NatsConnection, { log, name }: Pick<LinkOptions, 'log' | 'name'>) {
+  constructor(nc: NatsConnection, { log, name, jsApi }: Pick<LinkOptions, 'log' | 'name' | 'jsApi'>) {
     this.#nc = nc;
+    this.jsApi = jsApi ?? '$JS.API';
     this.#log = log.child({ connection: name });
     nc.subscribe(`${this.#inbox}*`, { callback: (_error, message) => this.#answered(message) });
     void this.#watch();
@@ -121,7 +135,7 @@ export class Link {
     if (!this.#up) return false;
     const token = (this.#tokens++).toString(36);
     const reply = this.#inbox + token;
-    this.#nc.publish(subject, payload, headers ? { reply, headers } : { reply });
+    this.#publish({ subject, payload, options: headers ? { reply, headers } : { reply } });
     this.#askers.set(token, asker);
     this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS);
     return true;
@@ -129,8 +143,22 @@ export class Link {
 
   /** Sends what nobody answers, or whose answers come to a subscription. False: the connection is down, nothing was sent. */
   send(subject: string, payload?: Uint8Array | string, reply?: string): boolean {
-    if (this.#up) this.#nc.publish(subject, payload, reply === undefined ? undefined : { reply });
+    if (this.#up) this.#publish({ subject, payload, options: reply === undefined ? {} : { reply } });
     return this.#up;
+  }
+
+  #publish(outgoing: Outgoing): void {
+    if ((outgoing.payload?.length ?? 0) > GATHERED_BYTES) {
+      this.#flush();
+      this.#nc.publish(outgoing.subject, outgoing.payload, outgoing.options);
+    } else if (this.#outgoing.push(outgoing) === 1) setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    const outgoing = this.#outgoing;
+    this.#outgoing = [];
+    if (this.#nc.isClosed()) return;
+    for (const { subject, payload, options } of outgoing) this.#nc.publish(subject, payload, options);
   }
 
   /** Every message on `subject` from now on; none once the link is closed. What `onMessage` throws is logged. */
@@ -169,6 +197,7 @@ export class Link {
   }
 
   async close(): Promise<void> {
+    this.#flush();
     await this.#nc.close();
     this.#changed(false);
     clearInterval(this.#sweeping);
@@ -190,6 +219,7 @@ export class Link {
     if (this.#up === up) return;
     this.#up = up;
     if (!up) {
+      this.#outgoing = [];
       const askers = [...this.#askers.values()];
       this.#askers.clear();
       for (const asker of askers) asker.lost('disconnected');
