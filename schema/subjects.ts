@@ -56,6 +56,8 @@ export const appCommands = (app: AppId): string => `${branchOf(app)}.cmd.*`;
 export const appEvent = (app: AppId, lane: LaneId): string => `${branchOf(app)}.event.${lane}`;
 export const appEvents = (app: AppId): string => `${branchOf(app)}.event.>`;
 /** `replayId` and `requestId` are names (`isName`). */
+/** An event that was given up on, once more: below its conversation's subject, which goes on undisturbed. */
+export const appEventAgain = (app: AppId, lane: LaneId): string => `${branchOf(app)}.event.${lane}.again`;
 export const appReplay = (app: AppId, replayId: string, lane: LaneId): string =>
   `${branchOf(app)}.replay.${replayId}.${lane}`;
 export const appReplays = (app: AppId): string => `${branchOf(app)}.replay.>`;
@@ -67,6 +69,38 @@ export const appStream = (app: AppId): string => `APP_${app}`;
 /** The prefix of an integration's inboxes; its subjects are `<prefix>.…`. */
 export const appInbox = (app: AppId): string => `_INBOX_${app}`;
 
+/**
+ * What the server makes of the subjects on which whoever answers would answer to *any* reply subject: JetStream's consumers and
+ * acknowledgements, and discovery. In the integrations' account they come to the gate, which knows whose inbox a reply may go to;
+ * under `chat.js.` it passes them on, which nobody else may publish to. Source → destination, in the server's mapping syntax.
+ */
+export const APPS_MAPPINGS: Readonly<Record<string, string>> = {
+  '$JS.API.CONSUMER.>': 'chat.gate.api.CONSUMER.>',
+  '$JS.API.STREAM.INFO.*': 'chat.gate.api.STREAM.INFO.$1',
+  '$JS.ACK.>': 'chat.gate.ack.>',
+  '$SRV.>': 'chat.gate.srv.>',
+  'chat.js.api.>': '$JS.API.>',
+  'chat.js.ack.>': '$JS.ACK.>',
+  'chat.js.srv.>': '$SRV.>',
+};
+export const allGateSubjects = 'chat.gate.>';
+export const GATE_API = 'chat.gate.api.';
+export const GATE_ACK = 'chat.gate.ack.';
+export const GATE_SRV = 'chat.gate.srv.';
+/** JetStream's API as the bridge asks it in the integrations' account. */
+export const APPS_JETSTREAM = 'chat.js.api';
+export const APPS_ACK = 'chat.js.ack';
+export const APPS_SRV = 'chat.js.srv';
+
+/** How far the bridge has come for an integration, one subject each. */
+export const bridgePosition = (app: AppId): string => `chat.bridge.${app}`;
+export const allBridgePositions = 'chat.bridge.*';
+/** What the server says of messages that a consumer was given for the last time, or refused for good: `….<stream>.<consumer>`. */
+export const CONSUMER_ADVISORIES: readonly string[] = [
+  '$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.*.*',
+  '$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.*.*',
+];
+
 /** `chat.lane.<p>.*` → `chat.live.<p>.<lane>`, in the server's mapping syntax. */
 export const republishTarget = (partition: number): string => `chat.live.${partition}.{{wildcard(1)}}`;
 
@@ -74,12 +108,23 @@ export const laneStream = (partition: number): string => `LANES_${partition}`;
 export const receiptStream = (partition: number): string => `RECEIPTS_${partition}`;
 export const UNDELIVERED_STREAM = 'UNDELIVERED';
 export const INTEGRATION_STREAM = 'LANES_INTEGRATIONS';
+export const BRIDGE_STREAM = 'LANES_BRIDGE';
+export const ADVISORY_STREAM = 'LANES_ADVISORIES';
 export const SNAPSHOT_STREAM = 'LANE_SNAPSHOTS';
 /** Where the installation's fixed facts are kept (the number of partitions). */
 export const INSTALLATION_BUCKET = 'LANES_INSTALLATION';
 
 /** The integration of a `chat.integration.<app>…` subject; undefined: no name. */
 export const appOfSubject = (subject: string): AppId | undefined => parseAppId(subject.split('.')[2]);
+
+/** The integration of an `APP_<app>` stream; undefined: not such a stream. */
+export const appOfStream = (name: string): AppId | undefined =>
+  name.startsWith('APP_') ? parseAppId(name.slice(4)) : undefined;
+/** `chat.app.<app>.<branch>.…`: the branch, and the tokens after it. */
+export const branchOfSubject = (subject: string): { readonly branch: string; readonly rest: readonly string[] } => {
+  const [, , , branch = '', ...rest] = subject.split('.');
+  return { branch, rest };
+};
 
 /** The lane of a `chat.lane.<p>.<lane>`, `chat.live.…` or `chat.snapshot.…` subject. */
 export const laneOfSubject = (subject: string): LaneId => {

@@ -5,7 +5,7 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { MAX_PARTITIONS } from '../schema/subjects.ts';
+import { APPS_JETSTREAM, MAX_PARTITIONS } from '../schema/subjects.ts';
 
 /** One line for the terminal: which setting is wrong, and what it takes. */
 export class ConfigError extends Error {}
@@ -16,6 +16,14 @@ export type NatsAddress = {
   readonly user: string | null;
   readonly password: string | null;
   readonly credsFile: string | null;
+  /** The subject under which JetStream's API is asked there; usually `$JS.API`. */
+  readonly jsApi?: string;
+};
+/** Where third parties find the same servers; null: that listener is off, or nobody said. */
+export type PublicAddresses = {
+  readonly nats: string;
+  readonly webSocket: string | null;
+  readonly mqtt: string | null;
 };
 /** Where MongoDB is. `url` carries no user info; `auth` goes into `MongoClient`'s option of that name. */
 export type MongoAddress = {
@@ -30,8 +38,11 @@ export type TokenTrust = { readonly issuer: string | null; readonly audience: st
 );
 export type Settings = ReturnType<typeof readSettings>;
 /** The settings of a room: the addresses are known, the secret is there. */
-export type Config = Omit<Settings, 'nats' | 'mongo' | 'jwt' | 'storeBytes'> & {
+export type Config = Omit<Settings, 'nats' | 'natsBridge' | 'natsPublic' | 'mongo' | 'jwt' | 'storeBytes'> & {
   readonly nats: NatsAddress;
+  /** The bridge's own user, in the integrations' account; null: there is none, and so no bridge. */
+  readonly natsBridge: NatsAddress | null;
+  readonly natsPublic: PublicAddresses;
   readonly mongo: MongoAddress;
   readonly jwt: TokenTrust;
   /** What all streams together may hold, in bytes. */
@@ -70,7 +81,14 @@ const NAMES = z.object({
   LANES_NATS_SYS_USER: text(),
   LANES_NATS_SYS_PASSWORD: text(),
   LANES_NATS_CALLOUT_SEED_FILE: text(),
+  LANES_NATS_BRIDGE_USER: text(),
+  LANES_NATS_BRIDGE_PASSWORD: text(),
   LANES_NATS_PORT: port(4222),
+  LANES_NATS_MQTT_PORT: whole(0, 65_535).nullable().default(null),
+  LANES_NATS_WS_PORT: whole(0, 65_535).nullable().default(null),
+  LANES_NATS_PUBLIC_URL: text(),
+  LANES_NATS_WS_PUBLIC_URL: text(),
+  LANES_MQTT_PUBLIC_URL: text(),
   LANES_MONGO_URL: text(),
   LANES_MONGO_PORT: port(27_117),
   LANES_PARTITIONS: whole(1, MAX_PARTITIONS).default(16),
@@ -89,6 +107,8 @@ const NAMES = z.object({
   LANES_MEMBERS_ADD: z.enum(['owner', 'member']).default('owner'),
   LANES_SENDS_PER_SECOND: whole(1, 1_000_000).default(500),
   LANES_SENDS_BURST: whole(1, 1_000_000).default(5_000),
+  LANES_APP_RETENTION_MS: whole(60_000, 366 * 24 * 60 * 60 * 1000).default(7 * 24 * 60 * 60 * 1000),
+  LANES_APP_STREAM_BYTES: whole(1024 * 1024, Number.MAX_SAFE_INTEGER).default(256 * 1024 * 1024),
   LANES_NOTIFY_GRACE_MS: whole(0, 24 * 60 * 60 * 1000).default(10_000),
   LANES_APNS_URL: webUrl(),
   LANES_APNS_KEY_FILE: text(),
@@ -133,8 +153,23 @@ export function readSettings(environment: Environment = process.env) {
       'LANES_NATS_SYS_PASSWORD',
       named.LANES_NATS_SYS_PASSWORD,
     ),
+    natsBridge: pairOf(
+      'LANES_NATS_BRIDGE_USER',
+      named.LANES_NATS_BRIDGE_USER,
+      'LANES_NATS_BRIDGE_PASSWORD',
+      named.LANES_NATS_BRIDGE_PASSWORD,
+    ),
+    /** The seeds that the rights of integrations are signed with. */
     natsCalloutSeedFile: named.LANES_NATS_CALLOUT_SEED_FILE,
     natsPort: named.LANES_NATS_PORT,
+    /** Of the embedded server; 0: off. null: the usual port, if it is free. */
+    natsMqttPort: named.LANES_NATS_MQTT_PORT,
+    natsWsPort: named.LANES_NATS_WS_PORT,
+    natsPublic: {
+      nats: named.LANES_NATS_PUBLIC_URL,
+      webSocket: named.LANES_NATS_WS_PUBLIC_URL,
+      mqtt: named.LANES_MQTT_PUBLIC_URL,
+    },
     mongo: mongoAddressOf(named.LANES_MONGO_URL),
     mongoPort: named.LANES_MONGO_PORT,
     partitions: named.LANES_PARTITIONS,
@@ -155,6 +190,8 @@ export function readSettings(environment: Environment = process.env) {
     membersAdd: named.LANES_MEMBERS_ADD,
     /** The bucket of each sender: `perSecond` refills it, `burst` is its size. */
     sends: { perSecond: named.LANES_SENDS_PER_SECOND, burst: named.LANES_SENDS_BURST },
+    /** What an integration's own stream holds: how long at the most, and how many bytes. */
+    appStreams: { retentionMs: named.LANES_APP_RETENTION_MS, maxBytes: named.LANES_APP_STREAM_BYTES },
     notifyGraceMs: named.LANES_NOTIFY_GRACE_MS,
     push: pushOf(named),
     /** Pushes carry no text, no title and no name. */
@@ -195,6 +232,14 @@ function natsAddressOf(named: Named): NatsAddress | null {
     throw new ConfigError('LANES_NATS_CREDS_FILE and a NATS user are both set: only one can say who we are');
   return { servers, user: who?.user ?? null, password: who?.password ?? null, credsFile };
 }
+
+/** The bridge's user on the same servers, where JetStream is asked past the gate that the integrations' requests come to. */
+export const bridgeAddressOf = (nats: NatsAddress, who: { user: string; password: string }): NatsAddress => ({
+  servers: nats.servers,
+  ...who,
+  credsFile: null,
+  jsApi: APPS_JETSTREAM,
+});
 
 /** Splits `mongodb://user:password@hosts/database?options`; the hosts may be many, so `URL` cannot do it. */
 export function mongoAddressOf(url: string | null): MongoAddress | null {
@@ -291,6 +336,12 @@ export function environmentOf(config: Config, environment: Environment = process
     LANES_NATS_CREDS_FILE: nats.credsFile,
     LANES_NATS_SYS_USER: config.natsSys?.user ?? null,
     LANES_NATS_SYS_PASSWORD: config.natsSys?.password ?? null,
+    LANES_NATS_BRIDGE_USER: config.natsBridge?.user ?? null,
+    LANES_NATS_BRIDGE_PASSWORD: config.natsBridge?.password ?? null,
+    LANES_NATS_CALLOUT_SEED_FILE: config.natsCalloutSeedFile,
+    LANES_NATS_PUBLIC_URL: config.natsPublic.nats,
+    LANES_NATS_WS_PUBLIC_URL: config.natsPublic.webSocket,
+    LANES_MQTT_PUBLIC_URL: config.natsPublic.mqtt,
     LANES_MONGO_URL: mongoUrlOf(mongo),
     LANES_DATA: config.dataDir,
     LANES_STORE_BYTES: String(config.storeBytes),

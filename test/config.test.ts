@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Environment, environmentOf, mongoUrlOf, readSettings } from '../services/config.ts';
+import { bridgeAddressOf, type Environment, environmentOf, mongoUrlOf, readSettings } from '../services/config.ts';
 
 const JWT_SECRET = 'x'.repeat(32);
 const mistakeOf = (environment: Environment): string => {
@@ -116,14 +116,23 @@ describe('settings', () => {
 
   test('go to a child whole', () => {
     const settings = readSettings({ LANES_DATA: '/d', LANES_STORE_BYTES: '100000000' });
+    const bridge = { user: 'b', password: 'q' };
     const config = {
       ...settings,
       nats: { servers: ['nats://a:1'], user: 'u', password: 'p', credsFile: null },
+      natsBridge: bridgeAddressOf({ servers: ['nats://a:1'], user: 'u', password: 'p', credsFile: null }, bridge),
+      natsCalloutSeedFile: '/d/seed',
+      natsPublic: { nats: 'nats://a:1', webSocket: null, mqtt: 'mqtt://a:2' },
       mongo: { url: 'mongodb://a/lanes', database: 'lanes', auth: { username: 'm', password: '/' } },
       jwt: { kind: 'secret', secret: JWT_SECRET, development: true, issuer: null, audience: null },
       storeBytes: 100_000_000,
     } as const;
     const child = readSettings(environmentOf(config, { LANES_PORT: '5000', PATH: '/bin' }));
-    expect(child).toEqual({ ...settings, nats: config.nats, mongo: config.mongo, port: 5000 });
+    const { nats, natsCalloutSeedFile, natsPublic, mongo } = config;
+    expect(child).toEqual({
+      ...settings,
+      ...{ nats, natsBridge: bridge, natsCalloutSeedFile, natsPublic, mongo },
+      port: 5000,
+    });
   });
 });

@@ -5,7 +5,15 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Config, ConfigError, type MongoAddress, type NatsAddress, type Settings } from '../config.ts';
+import {
+  bridgeAddressOf,
+  type Config,
+  ConfigError,
+  type MongoAddress,
+  type NatsAddress,
+  type PublicAddresses,
+  type Settings,
+} from '../config.ts';
 
 /** The embedded streams get this part of the disk's free space at the first start; the rest is MongoDB's and everybody's. */
 const STORE_SHARE = 0.4;
@@ -17,6 +25,9 @@ const STORE_BYTES_ELSEWHERE = 16 * 1024 ** 3;
 export type Runtime = {
   readonly nats?: NatsAddress;
   readonly natsSys?: Settings['natsSys'];
+  readonly natsBridge?: NonNullable<Settings['natsBridge']>;
+  readonly natsCalloutSeedFile?: string;
+  readonly natsPublic?: PublicAddresses;
   readonly mongo?: MongoAddress;
 };
 
@@ -68,14 +79,16 @@ export function writePrivate(path: string, content: string): void {
 
 /** The secret of that name, made at its first use: `bytes` random bytes. */
 export function readSecret(dataDir: string, name: string, bytes = 32, encoding: 'hex' | 'base64' = 'hex'): string {
-  return readOrMake(join(pathsOf(dataDir).secrets, name), () => randomBytes(bytes).toString(encoding));
+  return readOrMake(secretPathOf(dataDir, name), () => randomBytes(bytes).toString(encoding));
 }
+
+export const secretPathOf = (dataDir: string, name: string): string => join(pathsOf(dataDir).secrets, name);
 
 /**
  * The file's content, made first where there is none. Of two processes that make it at once both get the same one: a link
  * is made whole or not at all, and only once.
  */
-function readOrMake(path: string, make: () => string): string {
+export function readOrMake(path: string, make: () => string): string {
   if (!existsSync(path)) {
     const temporary = `${path}.${process.pid}.tmp`;
     try {
@@ -122,8 +135,24 @@ export function openConfig(settings: Settings): Config {
       `where is ${server}? Set ${setting}, or run "npm start" first (nothing runs on LANES_DATA=${settings.dataDir})`,
     );
   }
-  const natsSys = settings.natsSys ?? (settings.nats === null ? (runtime?.natsSys ?? null) : null);
-  return { ...settings, nats, natsSys, mongo, jwt: tokenTrustOf(settings), storeBytes: storeBytesOf(settings) };
+  // What belongs to the embedded NATS is used with it alone.
+  const embedded = settings.nats === null ? runtime : undefined;
+  const bridge = settings.natsBridge ?? embedded?.natsBridge;
+  return {
+    ...settings,
+    nats,
+    natsSys: settings.natsSys ?? embedded?.natsSys ?? null,
+    natsBridge: bridge === undefined ? null : bridgeAddressOf(nats, bridge),
+    natsCalloutSeedFile: settings.natsCalloutSeedFile ?? embedded?.natsCalloutSeedFile ?? null,
+    natsPublic: {
+      nats: settings.natsPublic.nats ?? embedded?.natsPublic?.nats ?? nats.servers.join(','),
+      webSocket: settings.natsPublic.webSocket ?? embedded?.natsPublic?.webSocket ?? null,
+      mqtt: settings.natsPublic.mqtt ?? embedded?.natsPublic?.mqtt ?? null,
+    },
+    mongo,
+    jwt: tokenTrustOf(settings),
+    storeBytes: storeBytesOf(settings),
+  };
 }
 
 /** What tokens are checked with; without a setting (development only) a secret of our own, made at the first start. */

@@ -1,17 +1,20 @@
-/** Runs a nats-server of our own: loopback, JetStream in `LANES_DATA/nats`, two users with passwords that we make. */
+/** Runs a nats-server of our own: loopback, JetStream in `LANES_DATA/nats`, users with passwords and keys that we make. */
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { newCalloutSeeds, parseCalloutKeys } from '../callout-keys.ts';
 import { ConfigError, type Settings } from '../config.ts';
 import type { Runtime } from './data-dir.ts';
-import { pathsOf, readSecret, writePrivate } from './data-dir.ts';
+import { pathsOf, readOrMake, readSecret, secretPathOf, writePrivate } from './data-dir.ts';
+import { natsConfigOf } from './nats-config.ts';
 import { claimPort, type Exit, readLogTail, startProcess, unlessStopped } from './process.ts';
 
 export const NATS = 'nats-server';
 const HOST = '127.0.0.1';
 const READY_MS = 60_000;
 const STOP_MS = 10_000;
-/** Twice what the streams may hold, and never less than it held before: the streams' own `max_bytes` are the limits. */
-const FILE_STORE_BYTES = 2 ** 50;
+const CALLOUT_SEED = 'nats-callout-seed';
+const MQTT_PORT = 1883;
+const WS_PORT = 9222;
 
 export type NatsServer = {
   readonly pid: number;
@@ -19,17 +22,56 @@ export type NatsServer = {
   readonly exited: Promise<Exit>;
   stop(): Promise<void>;
 };
-export type NatsOptions = Pick<Settings, 'dataDir' | 'natsPort' | 'fsync'> & { readonly binary: string };
+/** The listeners for third parties; 0: off. */
+export type NatsListeners = { readonly mqttPort: number; readonly wsPort: number };
+const NO_LISTENERS: NatsListeners = { mqttPort: 0, wsPort: 0 };
+export type NatsOptions = Pick<Settings, 'dataDir' | 'natsPort' | 'fsync'> & {
+  readonly binary: string;
+  readonly listeners?: NatsListeners;
+};
+type NatsRuntime = Required<Pick<Runtime, 'nats' | 'natsSys' | 'natsBridge' | 'natsCalloutSeedFile' | 'natsPublic'>>;
 
-/** The addresses of the server that these settings start; its passwords are made at the first call. */
-export function natsRuntimeOf({
-  dataDir,
-  natsPort,
-}: Pick<Settings, 'dataDir' | 'natsPort'>): Required<Pick<Runtime, 'nats' | 'natsSys'>> {
+/** The addresses of the server that these settings start; its passwords and seeds are made at the first call. */
+export function natsRuntimeOf(
+  { dataDir, natsPort }: Pick<Settings, 'dataDir' | 'natsPort'>,
+  { mqttPort, wsPort }: NatsListeners = NO_LISTENERS,
+): NatsRuntime {
   const servers = [`nats://${HOST}:${natsPort}`];
+  readCalloutSeeds(dataDir);
   return {
     nats: { servers, user: 'lanes', password: readSecret(dataDir, 'nats-password'), credsFile: null },
     natsSys: { user: 'sys', password: readSecret(dataDir, 'nats-sys-password') },
+    natsBridge: { user: 'bridge', password: readSecret(dataDir, 'nats-bridge-password') },
+    natsCalloutSeedFile: secretPathOf(dataDir, CALLOUT_SEED),
+    natsPublic: {
+      nats: servers.join(','),
+      webSocket: wsPort === 0 ? null : `ws://${HOST}:${wsPort}`,
+      mqtt: mqttPort === 0 ? null : `mqtt://${HOST}:${mqttPort}`,
+    },
+  };
+}
+
+const readCalloutSeeds = (dataDir: string): string => readOrMake(secretPathOf(dataDir, CALLOUT_SEED), newCalloutSeeds);
+
+/** Which listeners the settings ask for. A usual port that is taken is told and done without; one that was set is an error. */
+export async function chooseListeners(
+  { natsMqttPort, natsWsPort }: Pick<Settings, 'natsMqttPort' | 'natsWsPort'>,
+  print: (line: string) => void,
+): Promise<NatsListeners> {
+  const choose = async (what: string, setting: string, wanted: number | null, usual: number): Promise<number> => {
+    if (wanted === 0) return 0;
+    try {
+      await claimPort(wanted ?? usual, HOST, what, setting);
+    } catch (error) {
+      if (wanted !== null) throw error;
+      print(`port ${usual} is taken: there is no ${what} listener (set ${setting} to another port, or to 0)`);
+      return 0;
+    }
+    return wanted ?? usual;
+  };
+  return {
+    mqttPort: await choose('MQTT', 'LANES_NATS_MQTT_PORT', natsMqttPort, MQTT_PORT),
+    wsPort: await choose('NATS WebSocket', 'LANES_NATS_WS_PORT', natsWsPort, WS_PORT),
   };
 }
 
@@ -57,28 +99,22 @@ export async function startNatsServer(options: NatsOptions, stopping?: AbortSign
   return { pid: running.pid, port, exited: running.exited, stop: () => running.stop(STOP_MS) };
 }
 
-function configOf({ dataDir, natsPort, fsync }: NatsOptions): string {
-  const { nats, natsSys } = natsRuntimeOf({ dataDir, natsPort });
-  const quoted = JSON.stringify;
-  return `# Written at each start; changes are lost.
-server_name: lanes
-listen: ${quoted(`${HOST}:${natsPort}`)}
-max_payload: 2MB
-max_pending: 64MB
-max_connections: 10000
-max_subscriptions: 0
-write_deadline: "10s"
-jetstream {
-  store_dir: ${quoted(pathsOf(dataDir).nats)}
-  max_memory_store: 256MB
-  max_file_store: ${FILE_STORE_BYTES}
-${fsync === 'always' ? '  sync_interval: always\n' : ''}}
-accounts {
-  LANES { jetstream: enabled, users: [ { user: ${quoted(nats.user)}, password: ${quoted(nats.password)} } ] }
-  SYS { users: [ { user: ${quoted(natsSys?.user)}, password: ${quoted(natsSys?.password)} } ] }
-}
-system_account: SYS
-`;
+function configOf({ dataDir, natsPort, fsync, listeners = NO_LISTENERS }: NatsOptions): string {
+  const { nats, natsSys, natsBridge } = natsRuntimeOf({ dataDir, natsPort });
+  const { issuer, curve } = parseCalloutKeys(readCalloutSeeds(dataDir), secretPathOf(dataDir, CALLOUT_SEED));
+  if (curve === undefined) throw new ConfigError(`${secretPathOf(dataDir, CALLOUT_SEED)} is not whole: remove it`);
+  return natsConfigOf({
+    listen: `${HOST}:${natsPort}`,
+    storeDir: pathsOf(dataDir).nats,
+    fsync,
+    lanes: { user: nats.user ?? '', password: nats.password ?? '' },
+    bridge: natsBridge,
+    sys: natsSys ?? { user: '', password: '' },
+    issuer: issuer.getPublicKey(),
+    curve: curve.getPublicKey(),
+    mqtt: listeners.mqttPort === 0 ? undefined : `${HOST}:${listeners.mqttPort}`,
+    webSocket: listeners.wsPort === 0 ? undefined : `${HOST}:${listeners.wsPort}`,
+  });
 }
 
 function natsErrorOf(dataDir: string, exit: Exit): Error {

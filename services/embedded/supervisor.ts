@@ -10,7 +10,7 @@ import { findServer } from './find.ts';
 import { type Keeper, type Kept, keepRunning } from './keep.ts';
 import { lockDataDir } from './lock.ts';
 import { MONGOD, mongoRuntimeOf, startMongod } from './mongod.ts';
-import { NATS, natsRuntimeOf, startNatsServer } from './nats-server.ts';
+import { chooseListeners, NATS, type NatsListeners, natsRuntimeOf, startNatsServer } from './nats-server.ts';
 import { type Exit, endOrphan, startProcess, unlessStopped } from './process.ts';
 import { watchWrites } from './write-faults.ts';
 
@@ -51,9 +51,10 @@ export async function startInstallation(options: {
   try {
     await endOrphans(dataDir, [...rooms.map(({ name }) => name), NATS, MONGOD], print);
     warn(settings, print);
-    writeRuntime(dataDir, runtimeOf(settings));
+    const listeners = settings.nats === null ? await chooseListeners(settings, print) : { mqttPort: 0, wsPort: 0 };
+    writeRuntime(dataDir, runtimeOf(settings, listeners));
     const config = openConfig(settings);
-    const { nats, mongod } = startServers(settings, { servers, log, print, stopping });
+    const { nats, mongod } = startServers({ ...settings, listeners }, { servers, log, print, stopping });
     // Rooms need NATS from the beginning; MongoDB, which takes longer to start, may come after them.
     const started = nats.then(() => startRooms(config, rooms, { running, log, stopping, failing }));
     await allOrFirstFailure([mongod, started], failing);
@@ -80,16 +81,16 @@ function warn({ fsync, nats }: Settings, print: (line: string) => void): void {
 }
 
 /** What this installation runs itself. */
-function runtimeOf(settings: Settings): Runtime {
+function runtimeOf(settings: Settings, listeners: NatsListeners): Runtime {
   return {
-    ...(settings.nats === null ? natsRuntimeOf(settings) : {}),
+    ...(settings.nats === null ? natsRuntimeOf(settings, listeners) : {}),
     ...(settings.mongo === null ? { mongo: mongoRuntimeOf(settings) } : {}),
   };
 }
 
 /** Both at once; each keeper is in `servers` as soon as it runs, so that a failing start ends what it began. */
 function startServers(
-  settings: Settings,
+  settings: Settings & { readonly listeners: NatsListeners },
   into: Omit<Starting, 'failing'> & { servers: Keeper[]; print: (line: string) => void },
 ): { readonly nats: Promise<void>; readonly mongod: Promise<void> } {
   const { servers, log, print, stopping } = into;

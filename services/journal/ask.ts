@@ -50,14 +50,17 @@ export class Questions {
     return this.#asked(
       (resolve, reject) =>
         new BatchAnswer('multi_last' in request ? 'No Results' : 'Message Not Found', resolve, reject),
-      `$JS.API.DIRECT.GET.${stream}`,
+      `${this.#link.jsApi}.DIRECT.GET.${stream}`,
       JSON.stringify(request),
     );
   }
 
   /** A question to JetStream's API. `ApiRefusal` where it answers with an error. Throws JournalUnavailable, too. */
   async api<T>(subject: string, request?: unknown): Promise<T> {
-    const answer = await this.one(`$JS.API.${subject}`, request === undefined ? '' : JSON.stringify(request));
+    const answer = await this.one(
+      `${this.#link.jsApi}.${subject}`,
+      request === undefined ? '' : JSON.stringify(request),
+    );
     if (!answer) throw unavailable('no answer');
     const parsed = jsonOf(answer.data) as T & { error?: { code: number; err_code?: number; description: string } };
     if (parsed.error) throw new ApiRefusal(parsed.error.err_code ?? parsed.error.code, parsed.error.description);

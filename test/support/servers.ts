@@ -22,7 +22,14 @@ export type TestServer = {
   restart(): Promise<void>;
   stop(): Promise<void>;
 };
-export type TestNats = TestServer & { readonly url: string; readonly user: string; readonly password: string };
+export type TestNats = TestServer & {
+  readonly url: string;
+  readonly user: string;
+  readonly password: string;
+  /** Where third parties come in; null: not asked for. */
+  readonly webSocketUrl: string | null;
+  readonly mqttUrl: string | null;
+};
 /** `url` carries the user info: `new MongoClient(url)` is enough. */
 export type TestMongo = TestServer & { readonly url: string };
 export type TestServers = {
@@ -43,6 +50,8 @@ export type ServerOptions = {
   /** false: not started, and its address leads nowhere. */
   readonly nats?: boolean;
   readonly mongo?: boolean;
+  /** true: nats-server listens for WebSocket and MQTT, too. */
+  readonly listeners?: boolean;
   readonly dir?: string;
 };
 
@@ -79,29 +88,46 @@ export async function startServers(options: ServerOptions = {}): Promise<TestSer
   const [natsPort, mongoPort] = [await freePort(), await freePort()];
   const { cacheDir } = readSettings();
   const where = { dataDir: dir, natsPort, mongoPort };
+  const listeners = options.listeners
+    ? { mqttPort: await freePort(), wsPort: await freePort() }
+    : { mqttPort: 0, wsPort: 0 };
   const [nats, mongo] = await Promise.all([
     serverOf(options.nats ?? true, async () => {
       const { binary } = await findServer('nats-server', { cacheDir, print });
-      return () => startNatsServer({ ...where, binary, fsync: options.fsync ?? 'default' });
+      return () => startNatsServer({ ...where, binary, listeners, fsync: options.fsync ?? 'default' });
     }),
     serverOf(options.mongo ?? true, async () => {
       const { binary } = await findServer('mongod', { cacheDir, print });
       return () => startMongod({ ...where, binary });
     }),
   ]);
-  const { user, password, servers } = natsRuntimeOf(where).nats;
+  const runtime = natsRuntimeOf(where, listeners);
+  const { user, password, servers } = runtime.nats;
   const mongoUrl = mongoUrlOf(mongoRuntimeOf(where));
   const settings = {
     LANES_DATA: dir,
     LANES_NATS_URL: servers.join(','),
     LANES_NATS_USER: user ?? '',
     LANES_NATS_PASSWORD: password ?? '',
+    LANES_NATS_SYS_USER: runtime.natsSys?.user ?? '',
+    LANES_NATS_SYS_PASSWORD: runtime.natsSys?.password ?? '',
+    LANES_NATS_BRIDGE_USER: runtime.natsBridge.user,
+    LANES_NATS_BRIDGE_PASSWORD: runtime.natsBridge.password,
+    LANES_NATS_CALLOUT_SEED_FILE: runtime.natsCalloutSeedFile,
+    LANES_NATS_WS_PUBLIC_URL: runtime.natsPublic.webSocket ?? '',
+    LANES_MQTT_PUBLIC_URL: runtime.natsPublic.mqtt ?? '',
     LANES_MONGO_URL: mongoUrl,
     LANES_STORE_BYTES: String(4 * 1024 ** 3),
     LANES_LOG_LEVEL: 'warn',
   };
   return {
-    nats: Object.assign(nats, { url: servers.join(','), user: user ?? '', password: password ?? '' }),
+    nats: Object.assign(nats, {
+      url: servers.join(','),
+      user: user ?? '',
+      password: password ?? '',
+      webSocketUrl: runtime.natsPublic.webSocket,
+      mqttUrl: runtime.natsPublic.mqtt,
+    }),
     mongo: Object.assign(mongo, { url: mongoUrl }),
     dir,
     environment: (more = {}) => ({

@@ -1,0 +1,74 @@
+/**
+ * The configuration of a nats-server of our own. Three accounts, that is three worlds of subjects: the lanes, which our rooms alone
+ * may reach; the integrations', where nothing that they say or have somebody answer can come near a lane; and the server's own.
+ */
+import { APPS_MAPPINGS } from '../../schema/subjects.ts';
+
+export interface NatsConfigParts {
+  readonly listen: string;
+  readonly storeDir: string;
+  readonly fsync: 'always' | 'default';
+  readonly lanes: { readonly user: string; readonly password: string };
+  readonly bridge: { readonly user: string; readonly password: string };
+  readonly sys: { readonly user: string; readonly password: string };
+  /** Public keys. */
+  readonly issuer: string;
+  readonly curve: string;
+  /** `host:port`; undefined: off. */
+  readonly mqtt: string | undefined;
+  readonly webSocket: string | undefined;
+}
+
+/** Twice what the streams may hold, and never less than it held before: the streams' own `max_bytes` are the limits. */
+const FILE_STORE_BYTES = 2 ** 50;
+/** Of all integrations together: the other half is our own rooms'. */
+const APPS_CONNECTIONS = 5_000;
+/** Of each connection of theirs. */
+const APPS_SUBSCRIPTIONS = 1_000;
+
+const quoted = JSON.stringify;
+const userOf = ({ user, password }: { readonly user: string; readonly password: string }): string =>
+  `{ user: ${quoted(user)}, password: ${quoted(password)} }`;
+
+export function natsConfigOf(parts: NatsConfigParts): string {
+  const { lanes, bridge, sys } = parts;
+  return `# Written at each start; changes are lost.
+server_name: lanes
+listen: ${quoted(parts.listen)}
+max_payload: 2MB
+max_pending: 64MB
+max_connections: 10000
+max_subscriptions: 0
+write_deadline: "10s"
+jetstream {
+  store_dir: ${quoted(parts.storeDir)}
+  max_memory_store: 256MB
+  max_file_store: ${FILE_STORE_BYTES}
+${parts.fsync === 'always' ? '  sync_interval: always\n' : ''}}
+accounts {
+  LANES { jetstream: enabled, users: [ ${userOf(lanes)} ] }
+  APPS {
+    jetstream: enabled
+    users: [ ${userOf(bridge)} ]
+    limits { max_connections: ${APPS_CONNECTIONS}, max_subscriptions: ${APPS_SUBSCRIPTIONS} }
+    mappings {
+${Object.entries(APPS_MAPPINGS)
+  .map(([from, to]) => `      ${quoted(from)}: ${quoted(to)}`)
+  .join('\n')}
+    }
+  }
+  SYS { users: [ ${userOf(sys)} ] }
+}
+system_account: SYS
+authorization {
+  auth_callout {
+    issuer: ${quoted(parts.issuer)}
+    xkey: ${quoted(parts.curve)}
+    account: APPS
+    auth_users: [ ${[lanes, bridge, sys].map(({ user }) => quoted(user)).join(', ')} ]
+  }
+}
+${parts.mqtt === undefined ? '' : `mqtt { listen: ${quoted(parts.mqtt)}, reject_qos2_publish: true }\n`}${
+  parts.webSocket === undefined ? '' : `websocket { listen: ${quoted(parts.webSocket)}, no_tls: true }\n`
+}`;
+}
