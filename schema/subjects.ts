@@ -55,9 +55,9 @@ export const appCommand = (app: AppId, verb: string): string => `${branchOf(app)
 export const appCommands = (app: AppId): string => `${branchOf(app)}.cmd.*`;
 export const appEvent = (app: AppId, lane: LaneId): string => `${branchOf(app)}.event.${lane}`;
 export const appEvents = (app: AppId): string => `${branchOf(app)}.event.>`;
-/** `replayId` and `requestId` are names (`isName`). */
 /** An event that was given up on, once more: below its conversation's subject, which goes on undisturbed. */
 export const appEventAgain = (app: AppId, lane: LaneId): string => `${branchOf(app)}.event.${lane}.again`;
+/** `replayId` and `requestId` are names (`isName`). */
 export const appReplay = (app: AppId, replayId: string, lane: LaneId): string =>
   `${branchOf(app)}.replay.${replayId}.${lane}`;
 export const appReplays = (app: AppId): string => `${branchOf(app)}.replay.>`;

@@ -1,12 +1,8 @@
 /** The streams of an installation, as data: what they should be, and how what is there differs from it. */
 import {
-  ADVISORY_STREAM,
-  allBridgePositions,
   allIntegrationSubjects,
   allSnapshotSubjects,
   allUndeliveredSubjects,
-  BRIDGE_STREAM,
-  CONSUMER_ADVISORIES,
   INSTALLATION_BUCKET,
   INTEGRATION_STREAM,
   integrationRepublishTarget,
@@ -66,11 +62,6 @@ const INSTALLATION_BYTES = 1024 * 1024;
 export const INTEGRATIONS_MAX = 2_000;
 const INTEGRATION_RECORD_BYTES_MAX = 4 * 1024;
 const INTEGRATION_BYTES = INTEGRATIONS_MAX * (INTEGRATION_RECORD_BYTES_MAX + 1024);
-/** A position is a number for each partition. */
-const BRIDGE_RECORD_BYTES_MAX = 16 * 1024;
-const BRIDGE_BYTES = 8 * 1024 * 1024;
-/** Advisories wait here while no bridge runs; past it the oldest go, and what they told of is no dead letter. */
-const ADVISORY_BYTES = 8 * 1024 * 1024;
 export const INSTALLATION_STREAM = `KV_${INSTALLATION_BUCKET}`;
 /** The subject of the number of partitions, as `nats kv get LANES_INSTALLATION partitions` asks for it. */
 export const PARTITIONS_KEY = `$KV.${INSTALLATION_BUCKET}.partitions`;
@@ -91,8 +82,7 @@ export function streamsOf({ partitions, replicas, maxBytes }: TopologyOptions & 
   const snapshots = Math.floor(maxBytes * SNAPSHOT_SHARE);
   const receipts = Math.floor((maxBytes * RECEIPT_SHARE) / partitions);
   const undelivered = Math.floor(maxBytes * UNDELIVERED_SHARE);
-  const fixed = INSTALLATION_BYTES + INTEGRATION_BYTES + BRIDGE_BYTES + ADVISORY_BYTES;
-  const rest = maxBytes - snapshots - receipts * partitions - undelivered - fixed;
+  const rest = maxBytes - snapshots - receipts * partitions - undelivered - INSTALLATION_BYTES - INTEGRATION_BYTES;
   const lanes = Math.floor(rest / partitions);
   return [
     {
@@ -158,34 +148,8 @@ export function streamsOf({ partitions, replicas, maxBytes }: TopologyOptions & 
       max_msgs_per_subject: 1,
       republish: { src: allIntegrationSubjects, dest: integrationRepublishTarget },
     },
-    ...bridgeStreamsOf(replicas),
   ];
 }
-
-const bridgeStreamsOf = (replicas: number): StreamConfig[] => [
-  {
-    ...COMMON,
-    name: BRIDGE_STREAM,
-    subjects: [allBridgePositions],
-    description: 'Lanes: how far the bridge has come for each integration',
-    discard: 'old',
-    num_replicas: replicas,
-    max_bytes: BRIDGE_BYTES,
-    max_msg_size: BRIDGE_RECORD_BYTES_MAX,
-    max_msgs_per_subject: 1,
-  },
-  {
-    ...COMMON,
-    name: ADVISORY_STREAM,
-    subjects: CONSUMER_ADVISORIES,
-    description: 'Lanes: what integrations have given up on, until it is written down for them',
-    discard: 'old',
-    num_replicas: replicas,
-    max_bytes: ADVISORY_BYTES,
-    max_msg_size: BRIDGE_RECORD_BYTES_MAX,
-    max_msgs_per_subject: -1,
-  },
-];
 
 /** No limit of age, and new ones are refused by a full one: only the projector takes away, and only what MongoDB holds. */
 const receiptStreamsOf = (partitions: number, replicas: number, maxBytes: number): StreamConfig[] =>
