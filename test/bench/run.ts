@@ -12,6 +12,7 @@ import { p3 } from './p3.ts';
 import { p4, p4b } from './p4.ts';
 import { p5 } from './p5.ts';
 import { p6 } from './p6.ts';
+import { p9 } from './p9.ts';
 import { p10 } from './p10.ts';
 import { figureJson, figureText } from './print.ts';
 import { r1 } from './receipts.ts';
@@ -33,6 +34,7 @@ const BENCHES: readonly Bench[] = [
   { id: 'P4b', modes: ['default'], measure: p4b },
   { id: 'P5', modes: ['default'], measure: p5 },
   { id: 'P6', modes: ['default'], measure: p6 },
+  { id: 'P9', modes: ['default'], measure: p9 },
   { id: 'P10', modes: ['always'], measure: p10 },
   { id: 'I1', modes: ['default'], measure: i1 },
   { id: 'I2', modes: ['default'], measure: i2 },
