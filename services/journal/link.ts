@@ -161,8 +161,11 @@ export class Link {
     for (const { subject, payload, options } of outgoing) this.#nc.publish(subject, payload, options);
   }
 
-  /** Every message on `subject` from now on; none once the link is closed. What `onMessage` throws is logged. */
-  subscribe(subject: string, onMessage: (message: Msg) => void): Stoppable {
+  /**
+   * Every message on `subject` from now on; none once the link is closed. What `onMessage` throws is logged. Of all who name the
+   * same `queue`, one gets each message.
+   */
+  subscribe(subject: string, onMessage: (message: Msg) => void, queue?: string): Stoppable {
     if (this.#nc.isClosed()) return { stop: () => undefined };
     const callback = (error: Error | null, message: Msg): void => {
       try {
@@ -172,7 +175,10 @@ export class Link {
         this.#log.error({ subject, err: thrown }, 'a listener threw');
       }
     };
-    const subscription: Subscription = this.#nc.subscribe(subject, { callback });
+    const subscription: Subscription = this.#nc.subscribe(
+      subject,
+      queue === undefined ? { callback } : { callback, queue },
+    );
     return { stop: () => !subscription.isClosed() && !this.#nc.isClosed() && subscription.unsubscribe() };
   }
 
