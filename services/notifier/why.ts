@@ -77,7 +77,9 @@ async function tell({ lane, seq, user, print }: WhyOptions, { lanes, reads, part
   const all = recipientIds(loaded, message);
   if (user !== undefined && !all.includes(user)) return { kind: 'nothing', message: strangerOf(loaded, message, user) };
   const wanted = user === undefined ? all.slice(0, RECIPIENTS_MAX) : [user];
-  print(`${lane}:${seq}, by ${message.by}, accepted ${time(message.at)}, ${all.length} recipients`);
+  print(
+    `${lane}:${seq}, by ${message.by}, accepted ${time(message.at)}, ${all.length} ${all.length === 1 ? 'recipient' : 'recipients'}`,
+  );
   const deliveries = await deliveriesOf(parts, loaded, message, wanted);
   for (const one of wanted) for (const line of linesOf(deliveries.get(one))) print(line);
   if (user === undefined && all.length > wanted.length)
