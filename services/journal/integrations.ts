@@ -15,10 +15,23 @@ export interface Integration {
   readonly rotatedAt?: Millis;
   /** It is nobody any more; its name is never given again. */
   readonly revokedAt?: Millis;
-  /** `secret` (`whsec_…`) signs what is sent, so it cannot be a hash. */
-  readonly webhook?: { readonly url: string; readonly secret: string; readonly since: Millis };
+  readonly webhook?: Webhook;
   /** Of the secret that inbound webhooks bring; SHA-256, base64url. */
   readonly hookHash?: string;
+}
+
+/** Where an integration's events are posted to. */
+export interface Webhook {
+  /** https. */
+  readonly url: string;
+  /** `whsec_…`: what is sent is signed with it, so it cannot be a hash. */
+  readonly secret: string;
+  /** Events stored from then on are sent. Another URL or secret leaves it as it is, and so the place. */
+  readonly since: Millis;
+  /** After a rotation: signs beside the new one until then. */
+  readonly oldSecret?: { readonly secret: string; readonly until: Millis };
+  /** Nothing is sent any more, since the receiver said so. */
+  readonly off?: { readonly at: Millis; readonly why: string };
 }
 
 export interface Integrations {

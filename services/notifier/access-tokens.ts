@@ -6,8 +6,8 @@ import type { KeyObject } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
 import { SignJWT } from 'jose';
 import type { Millis } from '../../schema/ids.ts';
-import { Patience } from './patience.ts';
-import { type Answer, jsonOf, retryAfterOf, type Silence, Wire, wordOf } from './wire.ts';
+import { Patience } from '../patience.ts';
+import { type Answer, jsonOf, retryAfterOf, type Silence, Wire, wordOf } from '../wire.ts';
 
 export interface ServiceAccount {
   readonly projectId: string;

@@ -3,8 +3,8 @@
  * that cannot be chosen, and shows nothing of an answer but its reason. Its public `client` is the seam.
  */
 import type { ApnsClient } from 'apns2';
-import type { Patience } from './patience.ts';
-import type { Answer, Silence, Wire } from './wire.ts';
+import type { Patience } from '../patience.ts';
+import type { Answer, Silence, Wire } from '../wire.ts';
 
 interface ApnsRequest {
   readonly path: string;

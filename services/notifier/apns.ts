@@ -5,9 +5,10 @@
  */
 import type { SecureContext } from 'node:tls';
 import { ApnsClient, Notification, type NotificationOptions, Priority, PushType } from 'apns2';
+import type { Patience } from '../patience.ts';
+import { type Answer, jsonOf, retryAfterOf, Wire, wordOf } from '../wire.ts';
 import { ApnsSeam } from './apns-seam.ts';
 import type { Adapter, Attempt } from './guard.ts';
-import type { Patience } from './patience.ts';
 import {
   conversationHash,
   fittedPayload,
@@ -17,7 +18,6 @@ import {
   type Payload,
 } from './payload.ts';
 import type { ApnsAddress, PushMessage } from './push.ts';
-import { type Answer, jsonOf, retryAfterOf, Wire, wordOf } from './wire.ts';
 
 export interface ApnsOptions {
   /** https; null: Apple's own, by each address's environment. */

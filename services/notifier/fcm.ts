@@ -3,12 +3,12 @@
  * is shown. Sources: Firebase, REST resource `projects.messages`, `ErrorCode`, and "FCM error codes".
  */
 import type { SecureContext } from 'node:tls';
+import type { Patience } from '../patience.ts';
+import { type Answer, jsonOf, objectOf, retryAfterOf, type Silence, Wire, wordOf } from '../wire.ts';
 import { AccessTokens, type ServiceAccount } from './access-tokens.ts';
 import type { Adapter, Attempt } from './guard.ts';
-import type { Patience } from './patience.ts';
 import { fittedPayload, type Payload } from './payload.ts';
 import type { FcmAddress, PushMessage } from './push.ts';
-import { type Answer, jsonOf, objectOf, retryAfterOf, type Silence, Wire, wordOf } from './wire.ts';
 
 export interface FcmOptions {
   /** https; null: Google's own. */

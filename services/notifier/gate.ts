@@ -3,8 +3,8 @@
  * low, rises with every answer and halves with every trouble, so that a host that comes back is not run over.
  */
 import type { Millis } from '../../schema/ids.ts';
+import type { Patience } from '../patience.ts';
 import { Circuit, type Health } from './circuit.ts';
-import type { Patience } from './patience.ts';
 
 export interface GateLimits {
   readonly underWay: number;

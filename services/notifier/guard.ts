@@ -4,9 +4,9 @@
  */
 import type { Millis } from '../../schema/ids.ts';
 import type { Logger } from '../logger.ts';
+import { endAll, Givers, Patience } from '../patience.ts';
 import { type Health, LONGEST_PAUSE_MS } from './circuit.ts';
 import { type Entry, Gate, type GateLimits } from './gate.ts';
-import { endAll, Givers, Patience } from './patience.ts';
 import type { ProviderName, PushAddress, PushMessage, PushProvider, PushResult } from './push.ts';
 
 /** What one attempt came to. */

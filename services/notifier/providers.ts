@@ -1,10 +1,10 @@
 /** Opens the push providers that the settings turn on. A setting that cannot be used stops the start, by its name. */
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createSecureContext, rootCertificates } from 'node:tls';
 import type { Registry } from 'prom-client';
 import { z } from 'zod';
 import { type Config, ConfigError } from '../config.ts';
+import { readTrust } from '../foreign-hosts.ts';
 import type { Logger } from '../logger.ts';
 import type { ServiceAccount } from './access-tokens.ts';
 import { APNS_UNDER_WAY, ApnsAdapter } from './apns.ts';
@@ -69,7 +69,7 @@ export function openProviders(push: Config['push'], options: ProvidersOptions): 
 }
 
 function adaptersOf({ apns, fcm, gcm, vapid, caFile }: Config['push'], { log, allows }: ProvidersOptions): Adapter[] {
-  const trust = caFile === null ? undefined : createSecureContext({ ca: [...rootCertificates, readAuthority(caFile)] });
+  const trust = caFile === null ? undefined : readTrust('LANES_PUSH_CA_FILE', caFile);
   const adapters: Adapter[] = [];
   if (apns !== null)
     adapters.push(
@@ -120,12 +120,6 @@ function read<T>(name: string, file: string, wanted: string, make: (text: string
     throw new ConfigError(`${name}: ${file} is not ${wanted}`);
   }
 }
-
-const readAuthority = (file: string): string =>
-  read('LANES_PUSH_CA_FILE', file, 'a certificate in PEM', (text) => {
-    new X509Certificate(text);
-    return text;
-  });
 
 const readApnsKey = (file: string): string =>
   read('LANES_APNS_KEY_FILE', file, 'a private key on P-256 in PEM (.p8)', (text) => {

@@ -2,18 +2,16 @@
  * Web Push (RFC 8030): browsers, and UnifiedPush. An endpoint is whatever a user wrote, so: https only, addresses of the
  * public internet only, no redirects, and each push service has a gate and connections of its own.
  */
-import { Resolver } from 'node:dns/promises';
-import { isIP } from 'node:net';
 import type { SecureContext } from 'node:tls';
-import { isPublicAddress } from '../public-address.ts';
+import { ForeignHosts, foreignUrlOf } from '../foreign-hosts.ts';
+import type { Patience } from '../patience.ts';
+import { type Answer, retryAfterOf, type Silence } from '../wire.ts';
 import { MAX_TTL_SECONDS } from './fcm.ts';
 import type { Adapter, Attempt } from './guard.ts';
-import type { Patience } from './patience.ts';
 import { conversationHash, fittedPayload, jsonBytes } from './payload.ts';
 import type { PushMessage, WebPushAddress } from './push.ts';
 import { Vapid, type VapidKey } from './vapid.ts';
 import { encrypt, PLAIN_BYTES, parseSubscriptionKeys, type SubscriptionKeys } from './web-push-crypto.ts';
-import { type Answer, retryAfterOf, type Silence, Wire } from './wire.ts';
 
 export interface WebPushOptions {
   readonly key: VapidKey;
@@ -28,34 +26,29 @@ export interface WebPushOptions {
 }
 
 const SMALLER_BYTES = 1500;
-/** Push services with connections kept; the one used last stands last. */
-const WIRES = 128;
 const STREAMS = 100;
 const CONNECTIONS = 16;
-const ENDPOINT_CHARS = 4096;
 /** So long a push service wants to be left alone where it does not say how long. */
 const PAUSE_MS = 60_000;
 
 export class WebPushAdapter implements Adapter<WebPushAddress> {
   readonly provider = 'WEB_PUSH';
-  readonly #options: WebPushOptions;
   readonly #vapid: Vapid;
   readonly #clock: () => number;
-  readonly #wires = new Map<string, Wire>();
-  readonly #leaving = new Set<Promise<void>>();
+  readonly #hosts: ForeignHosts;
 
   constructor(options: WebPushOptions) {
-    this.#options = options;
     this.#clock = options.clock ?? Date.now;
     this.#vapid = new Vapid(options.key, options.subject, this.#clock);
+    this.#hosts = new ForeignHosts({ ...options, connections: CONNECTIONS, streams: STREAMS });
   }
 
   hostOf({ endpoint }: WebPushAddress): string | undefined {
-    return endpointOf(endpoint)?.origin;
+    return foreignUrlOf(endpoint)?.origin;
   }
 
   async attempt(address: WebPushAddress, message: PushMessage, patience: Patience): Promise<Attempt> {
-    const endpoint = endpointOf(address.endpoint);
+    const endpoint = foreignUrlOf(address.endpoint);
     const keys = parseSubscriptionKeys(address.p256dh, address.auth);
     if (endpoint === undefined || keys === undefined) return { kind: 'dead-token', code: 'BAD_ADDRESS' };
     const first = await this.#send(endpoint, keys, message, PLAIN_BYTES, patience);
@@ -65,7 +58,7 @@ export class WebPushAdapter implements Adapter<WebPushAddress> {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...[...this.#wires.values()].map((wire) => wire.stop()), ...this.#leaving]);
+    await this.#hosts.stop();
   }
 
   async #send(
@@ -85,7 +78,7 @@ export class WebPushAdapter implements Adapter<WebPushAddress> {
     }
     const headers = { ...this.#headersOf(message), authorization: await this.#vapid.headerOf(endpoint.origin) };
     const post = { path: `${endpoint.pathname}${endpoint.search}`, headers, body };
-    const answer = await this.#wireOf(endpoint.origin).post(post, patience);
+    const answer = await this.#hosts.wireOf(endpoint.origin).post(post, patience);
     return { attempt: this.#attemptOf(answer), tooLarge: answer.kind === 'answer' && answer.status === 413 };
   }
 
@@ -117,48 +110,9 @@ export class WebPushAdapter implements Adapter<WebPushAddress> {
     // 401 and 403 as well: the subscription was made for another key, which is its own fault, and anybody can send us one.
     return { kind: 'refused', code };
   }
-
-  #wireOf(origin: string): Wire {
-    let wire = this.#wires.get(origin);
-    if (wire === undefined) {
-      const [oldest] = this.#wires;
-      if (oldest !== undefined && this.#wires.size >= WIRES) this.#leave(...oldest);
-      const { trust, allows = isPublicAddress, resolve = addressesOf } = this.#options;
-      const protocols = ['h2', 'http/1.1'] as const;
-      wire = new Wire({ origin, trust, protocols, streams: STREAMS, connections: CONNECTIONS, allows, resolve });
-    } else this.#wires.delete(origin);
-    this.#wires.set(origin, wire);
-    return wire;
-  }
-
-  /** What is under way on it may end. */
-  #leave(origin: string, wire: Wire): void {
-    this.#wires.delete(origin);
-    const left = wire.stop().finally(() => this.#leaving.delete(left));
-    this.#leaving.add(left);
-  }
 }
 
 interface Sent {
   readonly attempt: Attempt;
   readonly tooLarge?: boolean;
-}
-
-function endpointOf(endpoint: string): URL | undefined {
-  if (endpoint.length > ENDPOINT_CHARS || !URL.canParse(endpoint)) return undefined;
-  const url = new URL(endpoint);
-  return url.protocol === 'https:' && url.username === '' && url.password === '' ? url : undefined;
-}
-
-/**
- * Asked over the network and not of the system: `getaddrinfo` holds one of the process's four threads for names that do not
- * answer, and its answers may come from files of this machine.
- */
-async function addressesOf(hostname: string): Promise<readonly string[]> {
-  if (isIP(hostname) !== 0) return [hostname];
-  const resolver = new Resolver({ timeout: 1_500, tries: 2 });
-  const [v4, v6] = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
-  const found = [v4, v6].flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
-  if (found.length === 0) throw v4.status === 'rejected' ? v4.reason : new Error('no address');
-  return found;
 }
