@@ -48,3 +48,17 @@ export function externalEvent(lane: LaneId, event: LaneEvent): ExternalEvent {
       return stamp;
   }
 }
+
+/**
+ * In an event's place: what lay here up to `seq` is gone unread, or never was here. Whoever has not everything up to it reads
+ * `history`; the next event is seq + 1. To whoever has, it says nothing.
+ */
+export const externalReset = (lane: LaneId, seq: number, resetReason: 'TOO_FAR_BEHIND') => ({
+  type: 'Reset',
+  conversationId: lane,
+  seq,
+  resetReason,
+});
+
+/** The end of a replay: everything up to `seq` that may be seen has been sent. */
+export const externalCaughtUp = (lane: LaneId, seq: number) => ({ type: 'CaughtUp', conversationId: lane, seq });

@@ -1,0 +1,222 @@
+/**
+ * What one integration gets: its stream, how far each partition is in it, and how an event comes to stand there. An event is
+ * appended only where it follows what the integration has of its conversation; where it cannot, a Reset stands in between.
+ */
+import { type AppId, type LaneId, messageIdOf, type Revision, revisionOf } from '../schema/ids.ts';
+import { appEvent, appStream, partitionOf } from '../schema/subjects.ts';
+import { ApiRefusal, type Questions } from '../services/journal/ask.ts';
+import { type Journal, JournalUnavailable } from '../services/journal/journal.ts';
+import type { Link } from '../services/journal/link.ts';
+import type { Logger } from '../services/logger.ts';
+import { appStreamOf, ensureStream, readLast } from './app-streams.ts';
+import { AppWriter, type Item, type Tail, type WriteOptions } from './app-writer.ts';
+import { externalReset } from './external.ts';
+import type { Tails } from './tails.ts';
+
+export interface FeedParts {
+  readonly link: Link;
+  readonly questions: Questions;
+  readonly journal: Pick<Journal, 'read' | 'partitions'>;
+  readonly tails: Tails;
+  readonly maxBytes: number;
+  readonly replicas: number;
+  readonly log: Logger;
+}
+
+export interface FeedEvent {
+  readonly seq: number;
+  /** Of the record that holds it. */
+  readonly revision: Revision;
+  /** Nothing of the conversation before it is the integration's. */
+  readonly begins: boolean;
+  readonly payload: () => Uint8Array;
+}
+/** `refused`: the stream does not take it now; whatever was stored is found there. */
+export type Delivered =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'refused'; readonly isFull: boolean; readonly message: string };
+
+/** Everything up to `positions[p]` is in the stream or was; nothing below `since[p]` ever was, in this stream. */
+export interface Reach {
+  positions: number[];
+  since: number[];
+  /** Which stream it was, and whether it saw everything: '' where there was none. */
+  stream: string;
+}
+
+/** Above this share of its bytes a stream takes only what makes room in it. */
+const FULL_SHARE = 0.95;
+/** The account of what the stream holds is made anew after so much. */
+const COUNTED_SHARE = 0.02;
+const TRIES = 12;
+const DOWN_WAIT_MS = 1_000;
+const AGAIN_MS = 50;
+const DONE: Delivered = { kind: 'done' };
+const encoder = new TextEncoder();
+
+export class AppFeed {
+  readonly app: AppId;
+  readonly seesAll: boolean;
+  readonly writer: AppWriter;
+  readonly name: string;
+  reach: Reach;
+  /** The reach has changed since it was written down. */
+  isMoved = false;
+  readonly #parts: FeedParts;
+  /** Counts the streams that this process has met under the name. */
+  #stream = 0;
+  #bytes = 0;
+  #maxBytes: number;
+  #ensuring: Promise<void> | undefined;
+
+  constructor(parts: FeedParts, app: AppId, seesAll: boolean, reach: Reach) {
+    this.#parts = parts;
+    this.app = app;
+    this.seesAll = seesAll;
+    this.name = appStream(app);
+    this.reach = reach;
+    this.writer = new AppWriter(parts.link);
+    this.#maxBytes = parts.maxBytes;
+  }
+
+  /** What the stream may hold, and holds: read when it was last looked at, and what was stored since. */
+  get maxBytes(): number {
+    return this.#maxBytes;
+  }
+  get bytes(): number {
+    return this.#bytes + this.writer.bytes;
+  }
+  get isFull(): boolean {
+    return this.bytes >= FULL_SHARE * this.#maxBytes;
+  }
+
+  moveTo(partition: number, revision: number): void {
+    if ((this.reach.positions[partition] as number) >= revision) return;
+    this.reach.positions[partition] = revision;
+    this.isMoved = true;
+  }
+
+  /** Makes the stream where it is missing, and notices where it is another than before. Throws JournalUnavailable, ApiRefusal. */
+  ensure(): Promise<void> {
+    this.#ensuring ??= this.#ensure().finally(() => {
+      this.#ensuring = undefined;
+    });
+    return this.#ensuring;
+  }
+
+  async #ensure(): Promise<void> {
+    const { questions, maxBytes, replicas, log } = this.#parts;
+    const { created, state, config } = await ensureStream(questions, appStreamOf(this.app, maxBytes, replicas));
+    this.#bytes = state.bytes;
+    this.#maxBytes = config.max_bytes;
+    this.writer.bytes = 0;
+    const stream = `${created} ${this.seesAll ? 'all' : 'member'}`;
+    if (stream === this.reach.stream) return;
+    if (this.reach.stream !== '')
+      log.warn(
+        { app: this.app, stream },
+        'the stream of an integration is another than before; it goes on in the new one',
+      );
+    this.#stream++;
+    this.writer.forget();
+    this.reach = { positions: this.reach.positions, since: this.reach.positions.map((at) => at + 1), stream };
+    this.isMoved = true;
+  }
+
+  /** The events of one conversation, in order. What is there already is left out. Never rejects. */
+  async deliver(lane: LaneId, events: readonly FeedEvent[], options: WriteOptions): Promise<Delivered> {
+    const subject = appEvent(this.app, lane);
+    let serial = false;
+    let message = '';
+    for (let tries = 0; tries < TRIES; tries++) {
+      if (options.signal.aborted) return { kind: 'stopped' };
+      if (tries > 1) await this.#pause(tries * AGAIN_MS);
+      try {
+        if (this.writer.bytes > COUNTED_SHARE * this.#maxBytes) await this.ensure();
+        const tail = await this.#follow(lane, subject, events, options);
+        const rest = events.filter(({ seq }) => seq > tail.seq);
+        if (rest.length === 0) return DONE;
+        if (this.isFull) return { kind: 'refused', isFull: true, message: 'the stream is full' };
+        const items = rest.map(({ seq, payload }): Item => ({ seq, id: messageIdOf(lane, seq), payload: payload() }));
+        const written = await this.writer.write(subject, tail, items, { ...options, serial });
+        if (written.stored > 0) {
+          tries = 0;
+          this.#parts.tails.keep(subject, this.#stream, written.tail);
+        }
+        if (written.kind === 'stored') return DONE;
+        if (written.kind === 'stopped') return { kind: 'stopped' };
+        this.#parts.tails.forget(subject);
+        if (written.kind === 'full') return { kind: 'refused', isFull: true, message: written.message };
+        serial = written.kind === 'conflict';
+        message = written.message;
+      } catch (error) {
+        if (!(error instanceof JournalUnavailable || error instanceof ApiRefusal)) throw error;
+        message = error.message;
+        if (tries > 2 && this.#parts.link.up) break;
+      }
+    }
+    return { kind: 'refused', isFull: false, message };
+  }
+
+  /**
+   * In the place of whatever lies of the conversation: a Reset after the last event that was ever put there. Its own sequence in
+   * the stream; 0: nothing is there. Throws JournalUnavailable where it cannot be stored now.
+   */
+  async reset(lane: LaneId, isStale: (at: number) => boolean): Promise<number> {
+    const subject = appEvent(this.app, lane);
+    for (let tries = 0; tries < TRIES; tries++) {
+      const found = await this.#read(subject);
+      if (found.at === 0) return 0;
+      if (found.isReset && !isStale(found.at)) return found.at;
+      const reset = { seq: found.seq, payload: resetOf(lane, found.seq) };
+      const written = await this.writer.write(subject, found, [reset], { signal: NEVER });
+      this.#parts.tails.forget(subject);
+      if (written.kind === 'stored') return written.tail.at;
+    }
+    throw new JournalUnavailable(`a Reset of ${lane} cannot be stored in ${this.name} now`);
+  }
+
+  /** The subject's tail, a Reset behind it where the first of these events that is not there does not follow it. */
+  async #follow(lane: LaneId, subject: string, events: readonly FeedEvent[], options: WriteOptions): Promise<Tail> {
+    const cached = this.#parts.tails.get(subject, this.#stream);
+    const tail = cached ?? (await this.#read(subject));
+    const first = events.find(({ seq }) => seq > tail.seq);
+    if (!first || first.begins || first.seq === tail.seq + 1 || !(await this.#isHole(lane, tail, first))) {
+      if (!cached && tail.at > 0) this.#parts.tails.keep(subject, this.#stream, tail);
+      return tail;
+    }
+    const seq = first.seq - 1;
+    const written = await this.writer.write(subject, tail, [{ seq, payload: resetOf(lane, seq) }], options);
+    this.#parts.tails.forget(subject);
+    if (written.kind !== 'stored') throw new JournalUnavailable(`a Reset cannot be stored now: ${written.message}`);
+    return written.tail;
+  }
+
+  /** Events before `first` are the integration's and never were in this stream. What was, and went, was read or told of. */
+  async #isHole(lane: LaneId, tail: Tail, first: FeedEvent): Promise<boolean> {
+    if (tail.at > 0) return true;
+    await this.ensure();
+    const { journal } = this.#parts;
+    const since = this.reach.since[partitionOf(lane, journal.partitions)] as number;
+    const { records } = await journal.read(lane, revisionOf(since), { limit: 1 });
+    return (records[0]?.revision ?? first.revision) >= first.revision;
+  }
+
+  async #read(subject: string): Promise<Tail & { readonly isReset: boolean }> {
+    const last = await readLast(this.#parts, this.name, subject);
+    if (!last) return { seq: 0, at: 0, isReset: false };
+    const { seq, type } = last.body as { readonly seq: number; readonly type: string };
+    return { seq, at: last.at, isReset: type === 'Reset' };
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (!this.#parts.link.up) await this.#parts.link.whenUp(DOWN_WAIT_MS);
+    else await new Promise((resolve) => setTimeout(resolve, ms));
+  }
+}
+
+const NEVER = new AbortController().signal;
+
+const resetOf = (lane: LaneId, seq: number): Uint8Array =>
+  encoder.encode(JSON.stringify(externalReset(lane, seq, 'TOO_FAR_BEHIND')));
