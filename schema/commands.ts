@@ -90,6 +90,8 @@ export type Outcome =
   | { readonly kind: 'unknown'; readonly message: string }
   | { readonly kind: 'unavailable'; readonly message: string };
 
+/** Of a request's body, through every door, and of one message on a socket. */
+export const MAX_REQUEST_BYTES = 256 * 1024;
 export const MAX_MEMBERS = 10_000;
 /** UTF-8 bytes. */
 export const MAX_TEXT_BYTES = 16 * 1024;

@@ -11,6 +11,12 @@ export interface Rate {
   readonly burst: number;
 }
 
+/** Every request costs one, also those that are not sends. */
+export const requestsOf = (sends: Rate): Rate => ({
+  perSecond: Math.max(200, 4 * sends.perSecond),
+  burst: Math.max(800, 4 * sends.burst),
+});
+
 interface Bucket {
   tokens: number;
   at: Millis;

@@ -1,9 +1,9 @@
 /** Who comes in, by whichever door: the token, and how much its bearer and its address have asked already. */
 import type { GraphQLError } from 'graphql';
-import { Buckets, type Rate } from '../buckets.ts';
+import { Buckets, type Rate, requestsOf } from '../buckets.ts';
 import type { Auth, Authentication, Identity } from './auth.ts';
 import { apiError, badInput, unavailable } from './errors.ts';
-import { FAILED_AUTH, requestsOf } from './limits.ts';
+import { FAILED_AUTH } from './limits.ts';
 import type { People } from './people.ts';
 
 export type Admitted =

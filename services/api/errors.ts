@@ -4,47 +4,23 @@
  */
 import { randomUUID } from 'node:crypto';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { ERRORS, errorExtensionsOf } from '../../schema/errors.ts';
 import type { ErrorCode } from '../../schema/generated.ts';
-import { JournalUnavailable } from '../journal/journal.ts';
-import { PoisonedLane } from '../journal/lanes.ts';
-import { BadInput } from '../lane/parse.ts';
 import type { Logger } from '../logger.ts';
-import { HistoryUnavailable } from '../views/history.ts';
-
-/** Retryable: the same request may be answered later without anybody changing anything. */
-const CODES: Readonly<Record<ErrorCode, { readonly retryable: boolean }>> = {
-  GRAPHQL_PARSE_FAILED: { retryable: false },
-  GRAPHQL_VALIDATION_FAILED: { retryable: false },
-  BAD_USER_INPUT: { retryable: false },
-  UNAUTHENTICATED: { retryable: false },
-  FORBIDDEN: { retryable: false },
-  NOT_FOUND: { retryable: false },
-  INTERNAL_SERVER_ERROR: { retryable: false },
-  OUTCOME_UNKNOWN: { retryable: true },
-  UNAVAILABLE: { retryable: true },
-  RATE_LIMITED: { retryable: true },
-  UNKNOWN_DEVICE: { retryable: false },
-};
-
-const extensionsOf = (code: ErrorCode, retryAfterMs?: number) => ({
-  code,
-  retryable: CODES[code].retryable,
-  ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-});
+import { failureOf, OUT_OF_REACH } from '../views/failure.ts';
 
 export const apiError = (code: ErrorCode, message: string, retryAfterMs?: number): GraphQLError =>
-  new GraphQLError(message, { extensions: extensionsOf(code, retryAfterMs) });
+  new GraphQLError(message, { extensions: errorExtensionsOf(code, retryAfterMs) });
 
 /** `rule` says what the field takes. */
 export const badInput = (field: string, rule: string): GraphQLError => apiError('BAD_USER_INPUT', `${field}: ${rule}`);
 
-export const unavailable = (message = 'A part of the system is out of reach. Nothing was read or decided.') =>
-  apiError('UNAVAILABLE', message);
+export const unavailable = (message = OUT_OF_REACH) => apiError('UNAVAILABLE', message);
 
 /** The published code of an error that `publicError` has passed. */
 export const codeOf = (error: GraphQLError): ErrorCode | undefined => {
   const { code } = error.extensions;
-  return typeof code === 'string' && Object.hasOwn(CODES, code) ? (code as ErrorCode) : undefined;
+  return typeof code === 'string' && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : undefined;
 };
 
 /** The same error at the same place of the document and of the answer, with another message and code. */
@@ -58,7 +34,7 @@ const recoded = (error: GraphQLError, message: string, extensions: Record<string
   });
 
 export const withCode = (error: GraphQLError, code: ErrorCode): GraphQLError =>
-  codeOf(error) ? error : recoded(error, error.message, extensionsOf(code));
+  codeOf(error) ? error : recoded(error, error.message, errorExtensionsOf(code));
 
 /** An error as the client may see it. What is not one of ours and not the client's own fault is logged and masked. */
 export function publicError(error: unknown, log: Logger): GraphQLError {
@@ -66,18 +42,16 @@ export function publicError(error: unknown, log: Logger): GraphQLError {
     return publicError(new GraphQLError('', { originalError: asError(error) }), log);
   if (codeOf(error)) return error;
   const cause = causeOf(error);
-  if (cause === undefined) return recoded(error, error.message, extensionsOf('BAD_USER_INPUT'));
-  if (cause instanceof BadInput) return recoded(error, cause.message, extensionsOf('BAD_USER_INPUT'));
-  if (cause instanceof JournalUnavailable || cause instanceof HistoryUnavailable)
-    return recoded(error, unavailable().message, extensionsOf('UNAVAILABLE'));
-  if (cause instanceof PoisonedLane) {
-    log.error({ err: cause, path: error.path }, 'a poisoned lane was asked for');
-    return recoded(error, 'This conversation cannot be read now.', extensionsOf('UNAVAILABLE'));
+  if (cause === undefined) return recoded(error, error.message, errorExtensionsOf('BAD_USER_INPUT'));
+  const failure = failureOf(cause);
+  if (failure) {
+    if (failure.isAlarming) log.error({ err: cause, path: error.path }, 'a poisoned lane was asked for');
+    return recoded(error, failure.message, errorExtensionsOf(failure.code));
   }
   const faultId = randomUUID();
   log.error({ err: cause, path: error.path, faultId }, 'fault');
   return recoded(error, `A fault of the server's: its log has it as ${faultId}.`, {
-    ...extensionsOf('INTERNAL_SERVER_ERROR'),
+    ...errorExtensionsOf('INTERNAL_SERVER_ERROR'),
     faultId,
   });
 }

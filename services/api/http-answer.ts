@@ -1,34 +1,21 @@
 /** How an answer leaves by HTTP: its status, its media type, and what a caller is to do next. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionResult, GraphQLError } from 'graphql';
-import type { ErrorCode } from '../../schema/generated.ts';
+import { ERRORS } from '../../schema/errors.ts';
 import { codeOf, errorsBody } from './errors.ts';
 
 const GRAPHQL_JSON = 'application/graphql-response+json';
 /** Where nothing better is known. */
 const RETRY_AFTER_S = 2;
 
-/** Of an answer without `data`, where the caller asked for statuses (GraphQL over HTTP, section 6.4.2). */
-const STATUS: Readonly<Record<ErrorCode, number>> = {
-  GRAPHQL_PARSE_FAILED: 400,
-  GRAPHQL_VALIDATION_FAILED: 400,
-  BAD_USER_INPUT: 400,
-  UNAUTHENTICATED: 401,
-  FORBIDDEN: 403,
-  NOT_FOUND: 404,
-  INTERNAL_SERVER_ERROR: 500,
-  OUTCOME_UNKNOWN: 500,
-  UNAVAILABLE: 503,
-  RATE_LIMITED: 429,
-  UNKNOWN_DEVICE: 400,
-};
 /** These stand whatever the caller asked for. */
 const STANDING = new Set([401, 429, 503]);
 
 export const accepts = ({ headers: { accept } }: IncomingMessage, type: string): boolean =>
   accept?.includes(type) ?? false;
 
-export const statusOf = (error: GraphQLError): number => STATUS[codeOf(error) ?? 'INTERNAL_SERVER_ERROR'];
+/** Of an answer without `data`, where the caller asked for statuses (GraphQL over HTTP, section 6.4.2). */
+export const statusOf = (error: GraphQLError): number => ERRORS[codeOf(error) ?? 'INTERNAL_SERVER_ERROR'].status;
 
 /** An event stream and nothing else will do. */
 export const acceptsOnlyEvents = (request: IncomingMessage): boolean =>

@@ -1,7 +1,7 @@
 /** A request's body as JSON, bounded, and told from everything that is none. */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import { MAX_REQUEST_BYTES } from './limits.ts';
+import { MAX_REQUEST_BYTES } from '../../schema/commands.ts';
 
 export type Body =
   | { readonly kind: 'json'; readonly value: unknown }

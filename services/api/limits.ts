@@ -1,8 +1,4 @@
 /** What one user, address or socket may take. */
-import type { Rate } from '../buckets.ts';
-
-/** Of a request's body, and of one message on a socket. */
-export const MAX_REQUEST_BYTES = 256 * 1024;
 /** Tokens, in the sense of GraphQL's grammar, of one document. */
 export const MAX_TOKENS = 2_000;
 /** Fields inside fields, fragments resolved; the schema's own deepest useful query has 9. */
@@ -27,8 +23,3 @@ export const MAX_BUFFERED_BYTES = 1024 * 1024;
 
 /** Requests whose token is missing or no good, from one address. Only failures are counted: a crowd behind one address is not. */
 export const FAILED_AUTH = { perSecond: 50, burst: 500 };
-/** Every request costs one, also those that are not sends. */
-export const requestsOf = (sends: Rate): Rate => ({
-  perSecond: Math.max(200, 4 * sends.perSecond),
-  burst: Math.max(800, 4 * sends.burst),
-});

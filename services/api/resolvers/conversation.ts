@@ -3,17 +3,17 @@ import type {
   ConversationEventsArgs,
   ConversationMembersArgs,
   ConversationMessagesArgs,
-  Maybe,
 } from '../../../schema/generated.ts';
 import { memberIdOf, type UserId } from '../../../schema/ids.ts';
 import type { Loaded } from '../../journal/lanes.ts';
 import { type Lane, type Member, type Sight, sightOf } from '../../lane/lane.ts';
+import { type Connection, connectionOf, lanePageOf, seqCursor, sizeOf } from '../../views/connection.ts';
+import { membersPage, USUAL_MEMBERS } from '../../views/members.ts';
 import type { Reads } from '../../views/reads.ts';
 import type { Identity } from '../auth.ts';
 import type { RequestContext } from '../context.ts';
 import type { EventFrame } from '../sources.ts';
 import { eventFrameOf, isShown, type MessageSource } from './events.ts';
-import { type Connection, connectionOf, lanePageOf, memberCursor, memberOfCursor, seqCursor, sizeOf } from './page.ts';
 
 export interface ConversationSource {
   readonly loaded: Loaded;
@@ -54,7 +54,7 @@ export const conversationResolvers = (reads: Reads) => ({
     me: ({ loaded, reader }: ConversationSource): MemberSource | null => memberOf(loaded, reader),
     directWith: ({ loaded, reader }: ConversationSource) => otherOf(loaded.lane, reader),
     members: ({ loaded }: ConversationSource, args: ConversationMembersArgs, { charge }: RequestContext) =>
-      membersPage(loaded, args, charge),
+      membersOf(loaded, args, charge),
     messages: async (
       { loaded, sight }: ConversationSource,
       args: ConversationMessagesArgs,
@@ -95,44 +95,12 @@ function otherOf({ kind, members }: Lane, reader: UserId): UserId | null {
   return [...members.keys()].find((user) => user !== reader) ?? null;
 }
 
-type Placed = readonly [user: UserId, member: Member];
-/** Members in the order of coming in, those of one event by id: an order that leavings and comings do not disturb. */
-const inOrder = new WeakMap<Lane['members'], readonly Placed[]>();
-
-function orderedMembers({ members }: Lane): readonly Placed[] {
-  const known = inOrder.get(members);
-  if (known) return known;
-  const ordered = [...members].sort(([a, x], [b, y]) => x.joinedSeq - y.joinedSeq || (a < b ? -1 : 1));
-  inOrder.set(members, ordered);
-  return ordered;
-}
-
-function membersPage(
+function membersOf(
   loaded: Loaded,
   args: ConversationMembersArgs,
   charge: RequestContext['charge'],
 ): Connection<MemberSource> {
-  const size = sizeOf('first', args.first ?? 50);
+  const size = sizeOf('first', args.first ?? USUAL_MEMBERS);
   charge(size);
-  const ordered = orderedMembers(loaded.lane);
-  const start = startAfter(ordered, args.after);
-  const nodes = ordered.slice(start, start + size).map(([user, member]): MemberSource => ({ loaded, user, member }));
-  const more = { before: start > 0, after: start + nodes.length < ordered.length };
-  return connectionOf(nodes, ({ user, member }) => memberCursor(member.joinedSeq, user), more);
-}
-
-/** The index of the first member behind the cursor, whether or not its own member is still there. */
-function startAfter(ordered: readonly Placed[], after: Maybe<string> | undefined): number {
-  if (after === null || after === undefined) return 0;
-  const { joinedSeq, user } = memberOfCursor('after', after);
-  let from = 0;
-  let to = ordered.length;
-  while (from < to) {
-    const middle = (from + to) >> 1;
-    const [id, member] = ordered[middle] as Placed;
-    const isBehind = member.joinedSeq - joinedSeq || (id === user ? 0 : id < user ? -1 : 1);
-    if (isBehind > 0) to = middle;
-    else from = middle + 1;
-  }
-  return from;
+  return membersPage(loaded.lane, size, args.after, (user, member): MemberSource => ({ loaded, user, member }));
 }

@@ -5,12 +5,12 @@ import type { MessageDeliveryArgs } from '../../../schema/generated.ts';
 import { deliveryIdOf, type UserId } from '../../../schema/ids.ts';
 import type { Loaded } from '../../journal/lanes.ts';
 import { lastSentBy } from '../../lane/sent.ts';
+import { type Connection, connectionOf, sizeOf, userCursor, userOfCursor } from '../../views/connection.ts';
 import { type Deliveries, type Delivery, type PushAttempt, recipientIds, shownToOthers } from '../../views/delivery.ts';
 import type { RequestContext } from '../context.ts';
 import type { Viewer } from '../gate.ts';
 import type { RequestMarks } from '../request-marks.ts';
 import type { MessageSource } from './events.ts';
-import { type Connection, connectionOf, sizeOf, userCursor, userOfCursor } from './page.ts';
 
 /** What one viewer is shown of a delivery. */
 export interface DeliverySource {

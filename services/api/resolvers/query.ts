@@ -4,13 +4,13 @@ import type { UserId } from '../../../schema/ids.ts';
 import { type Lanes, type Loaded, PoisonedLane } from '../../journal/lanes.ts';
 import { laneIdOf, placeOf } from '../../lane/parse.ts';
 import type { Logger } from '../../logger.ts';
+import { activityCursor, activityOfCursor, type Connection, connectionOf, sizeOf } from '../../views/connection.ts';
 import type { History } from '../../views/history.ts';
 import type { Reads } from '../../views/reads.ts';
 import type { RequestContext } from '../context.ts';
 import type { People } from '../people.ts';
 import { type ConversationSource, conversationOf } from './conversation.ts';
 import type { MessageSource } from './events.ts';
-import { activityCursor, activityOfCursor, type Connection, connectionOf, sizeOf } from './page.ts';
 
 interface QueryParts {
   readonly lanes: Pick<Lanes, 'load'>;

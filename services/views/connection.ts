@@ -1,7 +1,7 @@
-/** Pages: what their arguments may be, and cursors, which are opaque to everybody else. */
-import type { Maybe, PageInfo } from '../../../schema/generated.ts';
-import { type LaneId, type Millis, parseLaneId, parseUserId, type UserId } from '../../../schema/ids.ts';
-import { badInput } from '../errors.ts';
+/** Pages, by every door: what their arguments may be, and cursors, which are opaque to everybody else. */
+import type { Maybe, PageInfo } from '../../schema/generated.ts';
+import { type LaneId, type Millis, parseLaneId, parseUserId, type UserId } from '../../schema/ids.ts';
+import { BadInput } from '../lane/parse.ts';
 
 export const MAX_PAGE = 100;
 const USUAL_PAGE = 50;
@@ -32,7 +32,7 @@ export function connectionOf<Node>(
 }
 
 export function sizeOf(field: string, value: number): number {
-  if (value < 1 || value > MAX_PAGE) throw badInput(field, `1 to ${MAX_PAGE}`);
+  if (value < 1 || value > MAX_PAGE) throw new BadInput(field, `1 to ${MAX_PAGE}`);
   return value;
 }
 
@@ -55,7 +55,7 @@ export interface LanePageAsk {
 /** The arguments of `messages` and `events`. Exactly one of `first` and `last` is in the answer. */
 export function lanePageOf(args: LanePageArgs): LanePageAsk {
   const { first, last, after, before, aroundSeq } = args;
-  if (isGiven(first) && isGiven(last)) throw badInput('first', 'not together with last');
+  if (isGiven(first) && isGiven(last)) throw new BadInput('first', 'not together with last');
   const size = isGiven(first) ? { first: sizeOf('first', first) } : { last: sizeOf('last', last ?? USUAL_PAGE) };
   if (!isGiven(aroundSeq))
     return {
@@ -63,9 +63,9 @@ export function lanePageOf(args: LanePageArgs): LanePageAsk {
       ...(isGiven(after) ? { after: seqOfCursor('after', after) } : {}),
       ...(isGiven(before) ? { before: seqOfCursor('before', before) } : {}),
     };
-  if (isGiven(after)) throw badInput('aroundSeq', 'not together with after');
-  if (isGiven(before)) throw badInput('aroundSeq', 'not together with before');
-  if (aroundSeq < 1) throw badInput('aroundSeq', 'at least 1');
+  if (isGiven(after)) throw new BadInput('aroundSeq', 'not together with after');
+  if (isGiven(before)) throw new BadInput('aroundSeq', 'not together with before');
+  if (aroundSeq < 1) throw new BadInput('aroundSeq', 'at least 1');
   return { ...size, aroundSeq };
 }
 
@@ -81,7 +81,7 @@ function partsOf(kind: CursorKind, field: string, value: string, count: number):
   if (found !== kind || parts.length !== count) throw notACursor(field);
   return parts;
 }
-const notACursor = (field: string) => badInput(field, 'a cursor that this list gave');
+const notACursor = (field: string) => new BadInput(field, 'a cursor that this list gave');
 
 function numberOf(field: string, value: string | undefined): number {
   if (value === undefined || !/^\d{1,15}$/.test(value)) throw notACursor(field);
