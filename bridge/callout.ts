@@ -1,0 +1,287 @@
+/**
+ * The door for integrations: NATS asks, for every connection whose user it does not know, who that is and what it may (auth callout),
+ * whether it comes by NATS, WebSocket or MQTT. Several instances share the questions. Our own rooms are users of the server's
+ * configuration and never wait for an answer from here.
+ */
+import type { AuthorizationRequest, ConnectionType } from '@nats-io/jwt';
+import { decode, encodeAuthorizationResponse, encodeUser, fromPublic } from '@nats-io/jwt';
+import type { Msg } from 'nats';
+import { userOfApp } from '../schema/ids.ts';
+import { GATE_SRV } from '../schema/subjects.ts';
+import { type CalloutKeys, readCalloutKeys } from '../services/callout-keys.ts';
+import { type Config, ConfigError, type NatsAddress } from '../services/config.ts';
+import { Questions } from '../services/journal/ask.ts';
+import type { Integrations } from '../services/journal/integrations.ts';
+import { JournalUnavailable, type Stoppable } from '../services/journal/journal.ts';
+import { type Link, openLink } from '../services/journal/link.ts';
+import { jsonOf } from '../services/journal/message.ts';
+import type { Logger } from '../services/logger.ts';
+import { connectionNameOf, DoorConnections } from './door-connections.ts';
+import type { DoorMetrics } from './door-metrics.ts';
+import { openGate } from './gate.ts';
+import { type Claim, judge, sinceOf, type Verdict } from './judge.ts';
+import { type Door, rightsOf } from './rights.ts';
+
+const AUTH_SUBJECT = '$SYS.REQ.USER.AUTH';
+const QUEUE = 'lanes-callout';
+const SERVER_KEY_HEADER = 'Nats-Server-Xkey';
+/** Questions under way; the server gives each up after 2 s, so that more would be answered for nobody. */
+const UNDER_WAY_MAX = 256;
+/** Open connections of one integration, of all bridges together. */
+export const CONNECTIONS_MAX = 64;
+/** Without a user of the system account nobody can be put out: then rights end by themselves, and are asked for again. */
+const RIGHTS_SECONDS = 300;
+/** A connection let in by another bridge, that had not heard yet, shows up a little later. */
+const REVIEW_AGAIN_MS = 700;
+const CHECK_MS = 2_000;
+
+export interface CalloutParts {
+  readonly config: Pick<Config, 'nats' | 'natsBridge' | 'natsSys' | 'natsCalloutSeedFile'>;
+  readonly registry: Integrations;
+  readonly log: Logger;
+  readonly metrics?: DoorMetrics;
+  /** Default: `CONNECTIONS_MAX`. */
+  readonly connectionsMax?: number;
+  /** Ends the waiting for a first connection. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Answers the servers' questions, opens the gate (`gate.ts`), and puts out whose secret was rotated or revoked, until it is stopped;
+ * the registry stays the caller's. Settles when it listens. Throws ConfigError, one line, where its user, its seeds or its account
+ * are not as they must be.
+ */
+export async function openCallout(parts: CalloutParts): Promise<{ stop(): Promise<void> }> {
+  const { config, log, signal } = parts;
+  const { natsBridge, natsSys, natsCalloutSeedFile } = config;
+  if (natsBridge === null)
+    throw new ConfigError('LANES_NATS_BRIDGE_USER and LANES_NATS_BRIDGE_PASSWORD are not set: docs/bridge.md');
+  if (natsCalloutSeedFile === null) throw new ConfigError('LANES_NATS_CALLOUT_SEED_FILE is not set: docs/bridge.md');
+  const keys = readCalloutKeys(natsCalloutSeedFile);
+  const open = (address: NatsAddress, name: string): Promise<Link> => openLink({ ...address, log, name, signal });
+  const link = await open(natsBridge, 'bridge-doors');
+  let sys: Link | undefined;
+  try {
+    const account = await ownAccountOf(link, config.nats, open);
+    if (natsSys) sys = await open({ ...config.nats, ...natsSys, credsFile: null }, 'bridge-sys');
+    else
+      log.warn(
+        'LANES_NATS_SYS_USER is not set: revoked integrations stay for up to 5 minutes, connections are not counted',
+      );
+    await checkMappings(link, log);
+    return new Callout(parts, { keys, link, sys, account });
+  } catch (error) {
+    await Promise.all([link.close(), sys?.close()]);
+    throw error;
+  }
+}
+
+/** The integrations' account is another than the lanes': in one account a reply subject alone could write into a lane. */
+async function ownAccountOf(
+  link: Link,
+  nats: NatsAddress,
+  open: (address: NatsAddress, name: string) => Promise<Link>,
+): Promise<string> {
+  const lanes = await open(nats, 'bridge-check');
+  try {
+    const [ours, theirs] = [await accountOf(link), await accountOf(lanes)];
+    if (ours === theirs)
+      throw new ConfigError(
+        `LANES_NATS_BRIDGE_USER is in the account ${ours}, where the lanes are: it needs one of its own (docs/bridge.md)`,
+      );
+    return ours;
+  } finally {
+    await lanes.close();
+  }
+}
+
+async function accountOf(link: Link): Promise<string> {
+  for (;;) {
+    try {
+      const answer = await new Questions(link).one('$SYS.REQ.USER.INFO');
+      const { data } = jsonOf(answer?.data ?? Buffer.from('{}')) as { data?: { account?: string } };
+      return data?.account ?? '';
+    } catch (error) {
+      if (!(error instanceof JournalUnavailable)) throw error;
+    }
+  }
+}
+
+/** Without them integrations have no right that leads anywhere near JetStream: nothing is open, and nothing works. */
+async function checkMappings(link: Link, log: Logger): Promise<void> {
+  const token = crypto.randomUUID();
+  const isMapped = await new Promise<boolean>((resolve) => {
+    const listening = link.subscribe(`${GATE_SRV}CHECK.${token}`, () => done(true));
+    const timer = setTimeout(() => done(false), CHECK_MS);
+    const done = (result: boolean): void => {
+      clearTimeout(timer);
+      listening.stop();
+      resolve(result);
+    };
+    link.send(`$SRV.CHECK.${token}`);
+  });
+  if (!isMapped)
+    log.error(
+      { alarm: 'mappings' },
+      'the integrations’ account has no mappings: they cannot use JetStream (docs/bridge.md)',
+    );
+}
+
+interface Opened {
+  readonly keys: CalloutKeys;
+  readonly link: Link;
+  readonly sys: Link | undefined;
+  readonly account: string;
+}
+
+class Callout {
+  readonly #parts: CalloutParts;
+  readonly #keys: CalloutKeys;
+  readonly #link: Link;
+  readonly #sys: Link | undefined;
+  readonly #account: string;
+  readonly #log: Logger;
+  readonly #connections: DoorConnections | undefined;
+  readonly #stops: Stoppable[];
+  readonly #underWay = new Set<Promise<void>>();
+  #reviewing: NodeJS.Timeout | undefined;
+
+  constructor(parts: CalloutParts, { keys, link, sys, account }: Opened) {
+    const { registry, log, metrics } = parts;
+    this.#parts = parts;
+    this.#keys = keys;
+    this.#link = link;
+    this.#sys = sys;
+    this.#account = account;
+    this.#log = log;
+    this.#connections =
+      sys &&
+      new DoorConnections({
+        sys,
+        account,
+        log,
+        mayStay: ({ app, since }) => {
+          const integration = registry.get(app);
+          return !integration || (integration.revokedAt === undefined && since >= sinceOf(integration));
+        },
+      });
+    this.#stops = [
+      openGate({ link, log, observe: (outcome) => metrics?.gate(outcome) }),
+      registry.listen(() => this.#review()),
+      link.subscribe(AUTH_SUBJECT, (message) => this.#asked(message), QUEUE),
+    ];
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#reviewing);
+    for (const one of this.#stops) one.stop();
+    await Promise.all(this.#underWay);
+    await this.#connections?.stop();
+    await Promise.all([this.#link.close(), this.#sys?.close()]);
+  }
+
+  #review(): void {
+    this.#connections?.review();
+    clearTimeout(this.#reviewing);
+    this.#reviewing = setTimeout(() => this.#connections?.review(), REVIEW_AGAIN_MS);
+  }
+
+  #asked(message: Msg): void {
+    if (this.#underWay.size >= UNDER_WAY_MAX) {
+      this.#parts.metrics?.door('overloaded');
+      return;
+    }
+    const answering = this.#answer(message)
+      .catch((error) => this.#log.error({ err: error }, 'a question of who somebody is could not be answered'))
+      .finally(() => this.#underWay.delete(answering));
+    this.#underWay.add(answering);
+  }
+
+  /** An empty answer is a no, at once; the reason is nobody's business but ours. */
+  async #answer(message: Msg): Promise<void> {
+    const reply = message.reply ?? '';
+    const serverKey = message.headers?.get(SERVER_KEY_HEADER) ?? '';
+    const request = this.#open(message, serverKey);
+    if (!request) {
+      this.#parts.metrics?.door('unreadable');
+      this.#link.send(reply, '');
+      return;
+    }
+    const verdict = judge(
+      claimOf(request),
+      (app) => this.#parts.registry.get(app),
+      (app) => (this.#connections?.countOf(app) ?? 0) < (this.#parts.connectionsMax ?? CONNECTIONS_MAX),
+    );
+    this.#parts.metrics?.door(verdict.kind === 'in' ? 'in' : verdict.why);
+    if (verdict.kind === 'out') {
+      const { host } = request.client_info;
+      this.#log.warn({ app: verdict.app, why: verdict.why, host }, 'an integration is not let in');
+      this.#link.send(reply, '');
+      return;
+    }
+    const answer = Buffer.from(await this.#rights(request, verdict));
+    const { curve } = this.#keys;
+    this.#link.send(reply, curve && serverKey !== '' ? curve.seal(answer, serverKey) : answer);
+    const { app } = verdict.integration;
+    this.#connections?.expect({
+      server: request.server_id.id,
+      cid: request.client_info.id ?? 0,
+      app,
+      since: verdict.since,
+    });
+  }
+
+  #open(message: Msg, serverKey: string): AuthorizationRequest | undefined {
+    const { issuer, curve } = this.#keys;
+    try {
+      const data = serverKey === '' ? message.data : curve?.open(message.data, serverKey);
+      if (!data) throw new Error('it is encrypted for another key than the seed file’s');
+      const claims = decode<AuthorizationRequest>(Buffer.from(data).toString('utf8'));
+      if (claims.sub !== issuer.getPublicKey())
+        throw new Error(`the server trusts the issuer ${claims.sub}, the seed file is of ${issuer.getPublicKey()}`);
+      return claims.nats as AuthorizationRequest;
+    } catch (error) {
+      const reason = (error as Error).message;
+      this.#log.error(
+        { alarm: 'callout', reason },
+        'a server’s question cannot be read: is the seed file the right one?',
+      );
+      return undefined;
+    }
+  }
+
+  async #rights(request: AuthorizationRequest, verdict: Verdict & { kind: 'in' }): Promise<string> {
+    const { issuer } = this.#keys;
+    const { integration, door, since } = verdict;
+    const { publish, subscribe } = rightsOf(integration.app, door);
+    const user = fromPublic(request.user_nkey);
+    const jwt = await encodeUser(
+      connectionNameOf(userOfApp(integration.app), since),
+      user,
+      issuer,
+      {
+        pub: { allow: [...publish], deny: [] },
+        sub: { allow: [...subscribe], deny: [] },
+        allowed_connection_types: CONNECTION_TYPES[door],
+      },
+      {
+        aud: this.#account,
+        ...(this.#connections ? {} : { exp: Math.floor(Date.now() / 1000) + RIGHTS_SECONDS }),
+      },
+    );
+    return encodeAuthorizationResponse(user, fromPublic(request.server_id.id), issuer, { jwt }, {});
+  }
+}
+
+const CONNECTION_TYPES: Record<Door, ConnectionType[]> = {
+  nats: ['STANDARD', 'WEBSOCKET'],
+  mqtt: ['MQTT', 'MQTT_WS'],
+};
+
+const claimOf = ({ client_info: client, connect_opts: connect }: AuthorizationRequest): Claim => ({
+  user: connect.user ?? '',
+  password: connect.pass ?? '',
+  kind: client.kind ?? '',
+  type: client.type ?? '',
+  clientId: client.mqtt_id ?? '',
+});
