@@ -7,7 +7,7 @@ import type { AuthorizationRequest, ConnectionType } from '@nats-io/jwt';
 import { decode, encodeAuthorizationResponse, encodeUser, fromPublic } from '@nats-io/jwt';
 import type { Msg } from 'nats';
 import { userOfApp } from '../schema/ids.ts';
-import { GATE_SRV } from '../schema/subjects.ts';
+import { GATE_SRV, MQTT_ACCOUNT_SUFFIX } from '../schema/subjects.ts';
 import { type CalloutKeys, readCalloutKeys } from '../services/callout-keys.ts';
 import { type Config, ConfigError, type NatsAddress } from '../services/config.ts';
 import { Questions } from '../services/journal/ask.ts';
@@ -158,7 +158,7 @@ class Callout {
       sys &&
       new DoorConnections({
         sys,
-        account,
+        accounts: Object.values(accountsOf(account)),
         log,
         mayStay: ({ app, since }) => {
           const integration = registry.get(app);
@@ -265,13 +265,18 @@ class Callout {
         allowed_connection_types: CONNECTION_TYPES[door],
       },
       {
-        aud: this.#account,
+        aud: accountsOf(this.#account)[door],
         ...(this.#connections ? {} : { exp: Math.floor(Date.now() / 1000) + RIGHTS_SECONDS }),
       },
     );
     return encodeAuthorizationResponse(user, fromPublic(request.server_id.id), issuer, { jwt }, {});
   }
 }
+
+const accountsOf = (account: string): Record<Door, string> => ({
+  nats: account,
+  mqtt: `${account}${MQTT_ACCOUNT_SUFFIX}`,
+});
 
 const CONNECTION_TYPES: Record<Door, ConnectionType[]> = {
   nats: ['STANDARD', 'WEBSOCKET'],

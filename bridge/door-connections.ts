@@ -51,7 +51,7 @@ interface ConnectionList {
 
 export class DoorConnections {
   readonly #sys: Link;
-  readonly #account: string;
+  readonly #accounts: readonly string[];
   readonly #log: Logger;
   readonly #mayStay: (seat: Seat) => boolean;
   readonly #seats = new Map<string, Seat & { readonly expectedUntil: number }>();
@@ -63,20 +63,22 @@ export class DoorConnections {
 
   constructor(parts: {
     readonly sys: Link;
-    /** The integrations' account. */
-    readonly account: string;
+    /** Where integrations are. */
+    readonly accounts: readonly string[];
     /** Asked of every connection that is heard of; who may not is put out. */
     readonly mayStay: (seat: Seat) => boolean;
     readonly log: Logger;
   }) {
     this.#sys = parts.sys;
-    this.#account = parts.account;
+    this.#accounts = parts.accounts;
     this.#log = parts.log;
     this.#mayStay = parts.mayStay;
-    const { sys, account } = parts;
+    const { sys, accounts } = parts;
     this.#stops = [
-      sys.subscribe(`$SYS.ACCOUNT.${account}.CONNECT`, (message) => this.#connected(message)),
-      sys.subscribe(`$SYS.ACCOUNT.${account}.DISCONNECT`, (message) => this.#disconnected(message)),
+      ...accounts.flatMap((account) => [
+        sys.subscribe(`$SYS.ACCOUNT.${account}.CONNECT`, (message) => this.#connected(message)),
+        sys.subscribe(`$SYS.ACCOUNT.${account}.DISCONNECT`, (message) => this.#disconnected(message)),
+      ]),
       sys.onChange((up) => up && this.review()),
     ];
     this.#listing = setInterval(() => this.review(), LIST_MS);
@@ -153,34 +155,35 @@ export class DoorConnections {
   /** Every server's list, page by page. What came meanwhile by events stays; what no list has is gone. */
   async #readList(): Promise<void> {
     const before = new Set(this.#seats.keys());
-    const asked = new Set<string>();
-    for (let offset = 0; ; offset += PAGE) {
-      const answers = await this.#ask(offset);
-      if (answers.length === 0) return;
-      for (const { server, data } of answers) {
-        asked.add(server?.id ?? '');
-        for (const { cid, authorized_user } of data?.connections ?? []) {
-          const who = parseConnectionName(authorized_user);
-          if (!who || !server?.id) continue;
-          const seat = { server: server.id, cid, ...who };
-          before.delete(`${server.id}:${cid}`);
-          this.#put(seat, Number.POSITIVE_INFINITY);
-          this.#check(seat);
-        }
+    for (const account of this.#accounts)
+      for (let offset = 0, isWhole = false; !isWhole; offset += PAGE) {
+        const answers = await this.#ask(account, offset);
+        // Nobody answers: nothing is known, and nothing is forgotten.
+        if (answers.length === 0) return;
+        for (const answer of answers) this.#listed(answer, before);
+        isWhole = answers.every(({ data }) => offset + PAGE >= (data?.total ?? 0));
       }
-      if (answers.every(({ data }) => offset + PAGE >= (data?.total ?? 0))) break;
-    }
+    const now = performance.now();
     for (const key of before) {
-      const seat = this.#seats.get(key);
-      const isGone = seat && (asked.has(seat.server) || !seat.server);
-      if (isGone && (seat.expectedUntil === Number.POSITIVE_INFINITY || seat.expectedUntil < performance.now()))
-        this.#remove(key);
+      const { expectedUntil = 0 } = this.#seats.get(key) ?? {};
+      if (expectedUntil === Number.POSITIVE_INFINITY || expectedUntil < now) this.#remove(key);
     }
   }
 
-  #ask(offset: number): Promise<ConnectionList[]> {
+  #listed({ server, data }: ConnectionList, before: Set<string>): void {
+    for (const { cid, authorized_user } of data?.connections ?? []) {
+      const who = parseConnectionName(authorized_user);
+      if (!who || !server?.id) continue;
+      const seat = { server: server.id, cid, ...who };
+      before.delete(`${server.id}:${cid}`);
+      this.#put(seat, Number.POSITIVE_INFINITY);
+      this.#check(seat);
+    }
+  }
+
+  #ask(account: string, offset: number): Promise<ConnectionList[]> {
     return new Promise((resolve) => {
-      const question = { acc: this.#account, auth: true, limit: PAGE, offset };
+      const question = { acc: account, auth: true, limit: PAGE, offset };
       const asker = new Answers(resolve);
       if (!this.#sys.ask(asker, '$SYS.REQ.SERVER.PING.CONNZ', JSON.stringify(question))) resolve([]);
     });

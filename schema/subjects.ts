@@ -83,6 +83,13 @@ export const APPS_MAPPINGS: Readonly<Record<string, string>> = {
   'chat.js.ack.>': '$JS.ACK.>',
   'chat.js.srv.>': '$SRV.>',
 };
+/**
+ * MQTT clients have an account of their own beside it (the server keeps their sessions in streams by the very requests that are
+ * mapped): what crosses between the two, without a reply subject, which MQTT has not.
+ */
+export const MQTT_ACCOUNT_SUFFIX = '_MQTT';
+export const APPS_TO_MQTT: readonly string[] = ['event', 'replay', 'dead', 'reply'].map((of) => `chat.app.*.${of}.>`);
+export const MQTT_TO_APPS = 'chat.app.*.cmd.*';
 export const allGateSubjects = 'chat.gate.>';
 export const GATE_API = 'chat.gate.api.';
 export const GATE_ACK = 'chat.gate.ack.';
@@ -101,6 +108,13 @@ export const CONSUMER_ADVISORIES: readonly string[] = [
   '$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.*.*',
 ];
 
+/** Webhooks: who sends them, how far each integration's have come, and the conversations that its receiver keeps waiting. */
+export const WEBHOOK_LEASE = 'chat.webhook.lease';
+export const webhookPosition = (app: AppId): string => `chat.webhook.at.${app}`;
+export const webhookBehind = (app: AppId, lane: LaneId): string => `chat.webhook.behind.${app}.${lane}`;
+export const webhooksBehind = (app: AppId): string => `chat.webhook.behind.${app}.*`;
+export const allWebhookSubjects = 'chat.webhook.>';
+
 /** `chat.lane.<p>.*` → `chat.live.<p>.<lane>`, in the server's mapping syntax. */
 export const republishTarget = (partition: number): string => `chat.live.${partition}.{{wildcard(1)}}`;
 
@@ -110,6 +124,7 @@ export const UNDELIVERED_STREAM = 'UNDELIVERED';
 export const INTEGRATION_STREAM = 'LANES_INTEGRATIONS';
 export const BRIDGE_STREAM = 'LANES_BRIDGE';
 export const ADVISORY_STREAM = 'LANES_ADVISORIES';
+export const WEBHOOK_STREAM = 'LANES_WEBHOOKS';
 export const SNAPSHOT_STREAM = 'LANE_SNAPSHOTS';
 /** Where the installation's fixed facts are kept (the number of partitions). */
 export const INSTALLATION_BUCKET = 'LANES_INSTALLATION';

@@ -1,8 +1,8 @@
 /**
- * The configuration of a nats-server of our own. Three accounts, that is three worlds of subjects: the lanes, which our rooms alone
- * may reach; the integrations', where nothing that they say or have somebody answer can come near a lane; and the server's own.
+ * The configuration of a nats-server of our own. Its accounts are worlds of subjects: the lanes, which our rooms alone may reach; the
+ * integrations', where nothing that they say or have somebody answer can come near a lane, with MQTT beside it; and the server's own.
  */
-import { APPS_MAPPINGS } from '../../schema/subjects.ts';
+import { APPS_MAPPINGS, APPS_TO_MQTT, MQTT_ACCOUNT_SUFFIX, MQTT_TO_APPS } from '../../schema/subjects.ts';
 
 export interface NatsConfigParts {
   readonly listen: string;
@@ -26,6 +26,10 @@ const APPS_CONNECTIONS = 5_000;
 /** Of each connection of theirs. */
 const APPS_SUBSCRIPTIONS = 1_000;
 
+const APPS = 'APPS';
+const MQTT = `${APPS}${MQTT_ACCOUNT_SUFFIX}`;
+const LIMITS = `limits { max_connections: ${APPS_CONNECTIONS}, max_subscriptions: ${APPS_SUBSCRIPTIONS} }`;
+
 const quoted = JSON.stringify;
 const userOf = ({ user, password }: { readonly user: string; readonly password: string }): string =>
   `{ user: ${quoted(user)}, password: ${quoted(password)} }`;
@@ -47,15 +51,23 @@ jetstream {
 ${parts.fsync === 'always' ? '  sync_interval: always\n' : ''}}
 accounts {
   LANES { jetstream: enabled, users: [ ${userOf(lanes)} ] }
-  APPS {
+  ${APPS} {
     jetstream: enabled
     users: [ ${userOf(bridge)} ]
-    limits { max_connections: ${APPS_CONNECTIONS}, max_subscriptions: ${APPS_SUBSCRIPTIONS} }
+    ${LIMITS}
+    exports: [ ${APPS_TO_MQTT.map((subject) => `{ stream: ${quoted(subject)} }`).join(', ')} ]
+    imports: [ { stream: { account: ${MQTT}, subject: ${quoted(MQTT_TO_APPS)} } } ]
     mappings {
 ${Object.entries(APPS_MAPPINGS)
   .map(([from, to]) => `      ${quoted(from)}: ${quoted(to)}`)
   .join('\n')}
     }
+  }
+  ${MQTT} {
+    jetstream: enabled
+    ${LIMITS}
+    exports: [ { stream: ${quoted(MQTT_TO_APPS)} } ]
+    imports: [ ${APPS_TO_MQTT.map((subject) => `{ stream: { account: ${APPS}, subject: ${quoted(subject)} } }`).join(', ')} ]
   }
   SYS { users: [ ${userOf(sys)} ] }
 }
@@ -64,7 +76,7 @@ authorization {
   auth_callout {
     issuer: ${quoted(parts.issuer)}
     xkey: ${quoted(parts.curve)}
-    account: APPS
+    account: ${APPS}
     auth_users: [ ${[lanes, bridge, sys].map(({ user }) => quoted(user)).join(', ')} ]
   }
 }
