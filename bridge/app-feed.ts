@@ -35,7 +35,7 @@ export interface FeedEvent {
 export type Delivered =
   | { readonly kind: 'done' }
   | { readonly kind: 'stopped' }
-  | { readonly kind: 'refused'; readonly isFull: boolean; readonly message: string };
+  | { readonly kind: 'refused'; readonly isFull?: boolean; readonly isSlow?: boolean; readonly message: string };
 
 /** Everything up to `positions[p]` is in the stream or was; nothing below `since[p]` ever was, in this stream. */
 export interface Reach {
@@ -156,7 +156,7 @@ export class AppFeed {
         if (tries > 2 && this.#parts.link.up) break;
       }
     }
-    return { kind: 'refused', isFull: false, message };
+    return { kind: 'refused', message };
   }
 
   /**
@@ -175,6 +175,11 @@ export class AppFeed {
       if (written.kind === 'stored') return written.tail.at;
     }
     throw new JournalUnavailable(`a Reset of ${lane} cannot be stored in ${this.name} now`);
+  }
+
+  /** The last message of a subject of this stream, as the leader has it. Throws JournalUnavailable. */
+  tailOf(subject: string): Promise<Tail> {
+    return this.#read(subject);
   }
 
   /** The subject's tail, a Reset behind it where the first of these events that is not there does not follow it. */

@@ -1,0 +1,237 @@
+/**
+ * The lanes' events, into the stream of each integration that may see them: durable, at least once, in order per conversation.
+ * Every bridge reads every partition; what another has delivered is found there, so that two of them do no harm. Nothing here
+ * needs MongoDB.
+ */
+import type { Registry } from 'prom-client';
+import type { AppId, Millis } from '../schema/ids.ts';
+import { type Revision, revisionOf } from '../schema/ids.ts';
+import { ApiRefusal, Questions } from '../services/journal/ask.ts';
+import type { Integration, Integrations } from '../services/journal/integrations.ts';
+import type { Journal } from '../services/journal/journal.ts';
+import type { Lanes } from '../services/journal/lanes.ts';
+import type { Link } from '../services/journal/link.ts';
+import type { Logger } from '../services/logger.ts';
+import { Abandoned, pause, persist } from '../services/persist.ts';
+import type { Reads } from '../services/views/reads.ts';
+import { AppFeed, type Delivered, type FeedParts, type Reach } from './app-feed.ts';
+import { bridgeStreamsOf, ensureStream } from './app-streams.ts';
+import { firstSince } from './begin.ts';
+import { CatchUps } from './catch-ups.ts';
+import { Companies } from './companies.ts';
+import { eventMetrics } from './event-metrics.ts';
+import { PumpPartition } from './pump-partition.ts';
+import { Reaches } from './reaches.ts';
+import { type ReplayAnswer, type ReplayAsk, Replays } from './replays.ts';
+import { Tails } from './tails.ts';
+
+export interface PumpParts {
+  readonly journal: Journal;
+  readonly lanes: Lanes;
+  readonly reads: Pick<Reads, 'gap'>;
+  readonly integrations: Integrations;
+  /** In the integrations' account; its owner closes it, after the pump has stopped. */
+  readonly link: Link;
+  /** What an integration's stream holds at the most. */
+  readonly appStreams: { readonly retentionMs: number; readonly maxBytes: number };
+  readonly registry: Registry;
+  readonly clock: () => Millis;
+  readonly log: Logger;
+}
+export interface Pump {
+  /** Throws JournalUnavailable, PoisonedLane. */
+  replay(app: AppId, ask: ReplayAsk): Promise<ReplayAnswer>;
+  /** Gives up what is under way, writes down how far it came, and settles within a few seconds. */
+  stop(): Promise<void>;
+}
+
+/** Lanes whose integrations are known, in all partitions: some 200 bytes each. */
+const COMPANIES = 200_000;
+/** Conversations of integrations whose last event is known: some 250 bytes each. */
+const TAILS = 200_000;
+/** The clock of whoever adds an integration, and the server's, may differ by so much. */
+const CLOCKS_MS = 5_000;
+/** What was delivered since is looked at again after a kill, and found. */
+const WRITE_EVERY_MS = 1_000;
+const LEAVE_MS = 2_000;
+const ADMIT_AT_ONCE = 8;
+
+/** Settles when every integration that is known is being delivered to, however long NATS takes; `signal` ends the waiting. */
+export async function openPump(parts: PumpParts, signal: AbortSignal = NEVER): Promise<Pump> {
+  const { link, log } = parts;
+  const questions = new Questions(link);
+  const replicas = link.isClustered ? 3 : 1;
+  const trying = { signal, log };
+  for (const stream of bridgeStreamsOf(replicas))
+    await persist('streams', () => ensureStream(questions, stream), trying);
+  const pump = new EventPump(parts, questions, replicas);
+  await pump.start(signal);
+  return pump;
+}
+
+const NEVER = new AbortController().signal;
+
+class EventPump implements Pump {
+  readonly #parts: PumpParts;
+  readonly #feedParts: FeedParts;
+  readonly #reaches: Reaches;
+  readonly #replays: Replays;
+  readonly #metrics;
+  readonly #stopping = new AbortController();
+  readonly #feeds = new Map<AppId, AppFeed>();
+  readonly #admitting = new Map<AppId, Promise<void>>();
+  #partitions: readonly PumpPartition[] = [];
+  #catchUps: CatchUps | undefined;
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: PumpParts, questions: Questions, replicas: number) {
+    const { journal, link, log, appStreams, registry } = parts;
+    this.#parts = parts;
+    const tails = new Tails(TAILS);
+    this.#feedParts = { link, questions, journal, tails, maxBytes: appStreams.maxBytes, replicas, log };
+    this.#reaches = new Reaches(link, questions, journal.partitions);
+    this.#metrics = eventMetrics(registry);
+    const feedOf = (app: AppId) => this.#feeds.get(app);
+    this.#replays = new Replays({ ...parts, feedOf, onReplayed: this.#metrics.replayed });
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const { integrations, journal, log, clock } = this.#parts;
+    const live = integrations.list().filter(({ revokedAt }) => revokedAt === undefined);
+    for (let i = 0; i < live.length; i += ADMIT_AT_ONCE)
+      await Promise.all(live.slice(i, i + ADMIT_AT_ONCE).map((integration) => this.#open(integration, signal)));
+    const indexes = Array.from({ length: journal.partitions }, (_, p) => p);
+    const ends = await Promise.all(
+      indexes.map((p) => persist('partitions', () => journal.partitionEnd(p), { signal, log })),
+    );
+    const companies = new Companies(this.#parts, COMPANIES);
+    const partitionParts = {
+      ...{ journal, companies, log },
+      onLeft: (feed: AppFeed, outcome: Delivered, rest: Promise<unknown>) => this.#left(feed, outcome, rest),
+      onDelivered: (events: number, storedAt: Millis) => this.#metrics.delivered(events, clock() - storedAt),
+    };
+    this.#partitions = indexes.map((p) => new PumpPartition(partitionParts, p, this.#cursorOf(p, ends[p] as Revision)));
+    const catchUps = new CatchUps(
+      { ...this.#parts, partitions: this.#partitions, onFull: () => undefined },
+      this.#stopping.signal,
+    );
+    this.#catchUps = catchUps;
+    for (const feed of this.#feeds.values()) catchUps.bring(feed);
+    const listening = integrations.listen((integration) => this.#changed(integration));
+    this.#stopping.signal.addEventListener('abort', () => listening.stop());
+    for (const integration of integrations.list()) this.#changed(integration);
+    this.#running = Promise.all([...this.#partitions.map((partition) => this.#run(partition)), this.#writeOn()]);
+  }
+
+  replay(app: AppId, ask: ReplayAsk): Promise<ReplayAnswer> {
+    return this.#replays.start(app, ask);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all([this.#running, this.#catchUps?.stop(), this.#replays.stop(), ...this.#admitting.values()]);
+    const leaving = { signal: AbortSignal.timeout(LEAVE_MS), log: this.#parts.log };
+    const writes = [...this.#feeds.values()].filter(({ isMoved }) => isMoved);
+    await Promise.all(
+      writes.map((feed) => persist('positions', () => this.#reaches.write(feed), leaving).catch(() => undefined)),
+    );
+  }
+
+  /** The farthest that anybody was; where nobody was, the end. */
+  #cursorOf(partition: number, end: Revision): Revision {
+    const positions = [...this.#feeds.values()].map(({ reach }) => reach.positions[partition] as number);
+    for (const feed of this.#feeds.values())
+      if ((feed.reach.positions[partition] as number) > end) {
+        this.#parts.log.error(
+          { alarm: 'other stream', partition, app: feed.app, end },
+          'a partition is shorter than it was: it was restored; integrations go on at its end',
+        );
+        feed.reach.positions[partition] = end;
+        feed.reach.since[partition] = end + 1;
+      }
+    return positions.length === 0 ? end : revisionOf(Math.min(end, Math.max(...positions)));
+  }
+
+  async #run(partition: PumpPartition): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted)
+      try {
+        await partition.run(signal);
+      } catch (error) {
+        if (error instanceof Abandoned) return;
+        this.#parts.log.error({ err: error, partition: partition.partition }, 'a partition stopped; it is begun again');
+        await pause(WRITE_EVERY_MS, signal);
+      }
+  }
+
+  #left(feed: AppFeed, outcome: Delivered, rest: Promise<unknown>): void {
+    if (this.#feeds.get(feed.app) !== feed) return;
+    const message = outcome.kind === 'refused' ? outcome.message : outcome.kind;
+    this.#parts.log.debug({ app: feed.app, reason: message }, 'an integration falls out of step');
+    if (outcome.kind === 'refused' && outcome.isSlow) this.#catchUps?.noteSlow(feed.app);
+    this.#catchUps?.bring(feed, rest);
+  }
+
+  #changed(integration: Integration): void {
+    const { app, scope, revokedAt } = integration;
+    const feed = this.#feeds.get(app);
+    if (feed && (revokedAt !== undefined || feed.seesAll !== (scope === 'all'))) this.#drop(feed);
+    if (revokedAt !== undefined || this.#feeds.has(app) || this.#admitting.has(app)) return;
+    const admitting = this.#open(integration, this.#stopping.signal)
+      .then((opened) => this.#catchUps?.bring(opened))
+      .catch((error: unknown) => {
+        if (!(error instanceof Abandoned)) this.#parts.log.error({ err: error, app }, 'an integration gets no events');
+      })
+      .finally(() => {
+        this.#admitting.delete(app);
+        // What changed meanwhile is looked at again.
+        const now = this.#parts.integrations.get(app);
+        if (now && now !== integration && !this.#stopping.signal.aborted) this.#changed(now);
+      });
+    this.#admitting.set(app, admitting);
+  }
+
+  #drop(feed: AppFeed): void {
+    this.#feeds.delete(feed.app);
+    this.#catchUps?.drop(feed.app);
+    for (const partition of this.#partitions) partition.leave(feed.app);
+    this.#metrics.gone(feed.app);
+  }
+
+  /** Rejects with Abandoned alone, and what is no outage. */
+  async #open({ app, scope, createdAt }: Integration, signal: AbortSignal): Promise<AppFeed> {
+    const trying = { signal, log: this.#parts.log };
+    const begun = await persist('positions', () => this.#reaches.read(app), trying);
+    const reach = begun ?? (await persist('beginning', () => this.#begin(createdAt, signal), trying));
+    const feed = new AppFeed(this.#feedParts, app, scope === 'all', reach);
+    await feed.ensure().catch((error: unknown) => {
+      if (error instanceof ApiRefusal)
+        this.#parts.log.warn({ err: error, app }, 'an integration’s stream cannot be made');
+    });
+    if (!begun) feed.isMoved = true;
+    this.#feeds.set(app, feed);
+    return feed;
+  }
+
+  /** What was accepted from its creation on. */
+  async #begin(createdAt: Millis, signal: AbortSignal): Promise<Reach> {
+    const { journal } = this.#parts;
+    const positions: number[] = [];
+    for (let p = 0; p < journal.partitions; p++)
+      positions.push((await firstSince(journal, p, createdAt - CLOCKS_MS, signal)) - 1);
+    return { positions, since: positions.map((at) => at + 1), stream: '' };
+  }
+
+  async #writeOn(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { log } = this.#parts;
+    while (!signal.aborted) {
+      await pause(WRITE_EVERY_MS, signal);
+      const moved = [...this.#feeds.values()].filter(({ isMoved }) => isMoved);
+      for (const feed of moved)
+        await this.#reaches
+          .write(feed)
+          .catch((error: unknown) => log.debug({ err: error }, 'a position is not written now'));
+    }
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Events once more, from any position, on a subject of their own. A replay lives in this process alone: where it ends without a
+ * `CaughtUp`, or with one of a seq below the one promised, the integration asks again after the last seq that it got.
+ */
+import { randomBytes } from 'node:crypto';
+import type { LaneEvent } from '../schema/events.ts';
+import { type AppId, type LaneId, userOfApp } from '../schema/ids.ts';
+import { appReplay } from '../schema/subjects.ts';
+import type { Lanes, Loaded } from '../services/journal/lanes.ts';
+import { sightOf } from '../services/lane/lane.ts';
+import type { Logger } from '../services/logger.ts';
+import { pause } from '../services/persist.ts';
+import type { Reads } from '../services/views/reads.ts';
+import type { AppFeed } from './app-feed.ts';
+import type { Item, Tail } from './app-writer.ts';
+import { externalCaughtUp, externalEvent } from './external.ts';
+
+export interface ReplayAsk {
+  readonly conversationId: LaneId;
+  /** The last seq that the integration has; 0: from the first. */
+  readonly after: number;
+  readonly upTo?: number | undefined;
+}
+/** `from` to `to`, both included; nothing where `to` is below `from`. */
+export type ReplayAnswer =
+  | { readonly kind: 'started'; readonly replayId: string; readonly from: number; readonly to: number }
+  | { readonly kind: 'not-found' }
+  /** So many are under way, or there is no room in the stream. */
+  | { readonly kind: 'busy'; readonly retryAfterMs: number };
+
+export interface ReplaysParts {
+  readonly lanes: Lanes;
+  readonly reads: Pick<Reads, 'gap'>;
+  readonly feedOf: (app: AppId) => AppFeed | undefined;
+  readonly log: Logger;
+  readonly onReplayed: (events: number) => void;
+}
+
+const OF_ONE_APP = 2;
+const OF_ALL = 16;
+const EVENTS_MOST = 100_000;
+const BYTES_MOST = 64 * 1024 * 1024;
+/** Of what the stream may hold: the rest is for what is live. */
+const ROOM_SHARE = 0.6;
+const RETRY_AFTER_MS = 1_000;
+const TRIES = 20;
+const AGAIN_MS = 100;
+const NOTHING: Tail = { seq: 0, at: 0 };
+const encoder = new TextEncoder();
+const bytesOf = (body: object): Uint8Array => encoder.encode(JSON.stringify(body));
+
+interface Running {
+  readonly feed: AppFeed;
+  readonly loaded: Loaded;
+  readonly subject: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+export class Replays {
+  readonly #parts: ReplaysParts;
+  readonly #stopping = new AbortController();
+  readonly #running = new Map<Promise<void>, AppId>();
+
+  constructor(parts: ReplaysParts) {
+    this.#parts = parts;
+  }
+
+  /** Throws JournalUnavailable, PoisonedLane. */
+  async start(app: AppId, { conversationId, after, upTo }: ReplayAsk): Promise<ReplayAnswer> {
+    const feed = this.#parts.feedOf(app);
+    const ofApp = [...this.#running.values()].filter((one) => one === app).length;
+    const isBusy = ofApp >= OF_ONE_APP || this.#running.size >= OF_ALL;
+    if (!feed || isBusy || feed.bytes > ROOM_SHARE * feed.maxBytes)
+      return { kind: 'busy', retryAfterMs: RETRY_AFTER_MS };
+    const loaded = await this.#parts.lanes.fresh(conversationId);
+    const sight = sightOf(loaded.lane, userOfApp(app), feed.seesAll);
+    // Who has left asks as a stranger does.
+    if (!sight || Number.isFinite(sight.to)) return { kind: 'not-found' };
+    const from = Math.max(after + 1, sight.from);
+    const to = Math.min(upTo ?? loaded.lane.seq, loaded.lane.seq, from + EVENTS_MOST - 1);
+    const replayId = Date.now().toString(36) + randomBytes(6).toString('hex');
+    const subject = appReplay(app, replayId, conversationId);
+    const run = this.#run({ feed, loaded, subject, from, to })
+      .catch((error: unknown) => this.#parts.log.warn({ err: error, app, replayId }, 'a replay was given up'))
+      .finally(() => this.#running.delete(run));
+    this.#running.set(run, app);
+    return { kind: 'started', replayId, from, to };
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all(this.#running.keys());
+  }
+
+  async #run({ feed, loaded, subject, from, to }: Running): Promise<void> {
+    const { id } = loaded.lane;
+    let tail = NOTHING;
+    let [reached, bytes] = [Math.min(from - 1, to), 0];
+    if (from <= to)
+      for await (const events of ahead(this.#parts.reads.gap(loaded, from - 1))) {
+        const items: Item[] = [];
+        for (const event of events) {
+          if (event.seq > to || event.seq < from || bytes > BYTES_MOST) continue;
+          const payload = bytesOf(externalEvent(id, event));
+          bytes += payload.length;
+          items.push({ seq: event.seq, payload });
+        }
+        tail = await this.#append(feed, subject, tail, items);
+        reached = Math.max(reached, tail.seq);
+        this.#parts.onReplayed(items.length);
+        if (this.#stopping.signal.aborted) return;
+        if (reached >= to || bytes > BYTES_MOST || feed.isFull) break;
+      }
+    await this.#append(feed, subject, tail, [{ seq: reached + 1, payload: bytesOf(externalCaughtUp(id, reached)) }]);
+  }
+
+  /** All of them, or it throws. */
+  async #append(feed: AppFeed, subject: string, before: Tail, items: readonly Item[]): Promise<Tail> {
+    const { signal } = this.#stopping;
+    let tail = before;
+    let why = '';
+    for (let tries = 0; tries < TRIES && !signal.aborted; tries++) {
+      const rest = items.filter(({ seq }) => seq > tail.seq);
+      if (rest.length === 0) return tail;
+      if (tries > 0) await pause(tries * AGAIN_MS, signal);
+      const written = await feed.writer.write(subject, tail, rest, { signal, behind: true, serial: tries > 1 });
+      tail = written.tail;
+      if (written.kind === 'stored') return tail;
+      if (written.stored > 0) tries = 0;
+      why = `${written.kind}: ${written.message}`;
+      tail = await feed.tailOf(subject).catch(() => tail);
+    }
+    if (signal.aborted) return tail;
+    throw new Error(why);
+  }
+}
+
+/** The next page is read while the one before is worked on. */
+async function* ahead(pages: AsyncIterable<readonly LaneEvent[]>): AsyncGenerator<readonly LaneEvent[]> {
+  const reader = pages[Symbol.asyncIterator]();
+  let next = reader.next();
+  try {
+    for (;;) {
+      const { done, value } = await next;
+      if (done === true) return;
+      next = reader.next();
+      next.catch(() => undefined);
+      yield value;
+    }
+  } finally {
+    await reader.return?.();
+  }
+}
