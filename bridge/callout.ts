@@ -4,7 +4,7 @@
  * configuration and never wait for an answer from here.
  */
 import type { AuthorizationRequest, ConnectionType } from '@nats-io/jwt';
-import { decode, encodeAuthorizationResponse, encodeUser, fromPublic } from '@nats-io/jwt';
+import { encodeAuthorizationResponse, encodeUser, fromPublic } from '@nats-io/jwt';
 import type { Msg } from 'nats';
 import { userOfApp } from '../schema/ids.ts';
 import { GATE_SRV, MQTT_ACCOUNT_SUFFIX } from '../schema/subjects.ts';
@@ -20,6 +20,7 @@ import { connectionNameOf, DoorConnections } from './door-connections.ts';
 import type { DoorMetrics } from './door-metrics.ts';
 import { openGate } from './gate.ts';
 import { type Claim, judge, sinceOf, type Verdict } from './judge.ts';
+import { nativeSigner, readSigned } from './native-keys.ts';
 import { type Door, rightsOf } from './rights.ts';
 
 const AUTH_SUBJECT = '$SYS.REQ.USER.AUTH';
@@ -57,7 +58,8 @@ export async function openCallout(parts: CalloutParts): Promise<{ stop(): Promis
   if (natsBridge === null)
     throw new ConfigError('LANES_NATS_BRIDGE_USER and LANES_NATS_BRIDGE_PASSWORD are not set: docs/bridge.md');
   if (natsCalloutSeedFile === null) throw new ConfigError('LANES_NATS_CALLOUT_SEED_FILE is not set: docs/bridge.md');
-  const keys = readCalloutKeys(natsCalloutSeedFile);
+  const { issuer, curve } = readCalloutKeys(natsCalloutSeedFile);
+  const keys = { issuer: nativeSigner(issuer), curve };
   const open = (address: NatsAddress, name: string): Promise<Link> => openLink({ ...address, log, name, signal });
   const link = await open(natsBridge, 'bridge-doors');
   let sys: Link | undefined;
@@ -236,7 +238,7 @@ class Callout {
     try {
       const data = serverKey === '' ? message.data : curve?.open(message.data, serverKey);
       if (!data) throw new Error('it is encrypted for another key than the seed file’s');
-      const claims = decode<AuthorizationRequest>(Buffer.from(data).toString('utf8'));
+      const claims = readSigned(Buffer.from(data).toString('utf8'));
       if (claims.sub !== issuer.getPublicKey())
         throw new Error(`the server trusts the issuer ${claims.sub}, the seed file is of ${issuer.getPublicKey()}`);
       return claims.nats as AuthorizationRequest;

@@ -8,7 +8,11 @@ export type Given = {
   /** The value of a text option; undefined where it was not given. */
   readonly text: (name: string) => string | undefined;
 };
+/** A command, loaded when it is asked for. */
+export type Entry = { readonly summary: string; readonly load: () => Promise<{ readonly command: Command }> };
 export type Command = {
+  /** Commands of its own: the first word chooses. It is then only their list, and is never run. */
+  readonly parts?: Readonly<Record<string, Entry>>;
   /** Shown by `--help` and, on stderr, after a mistake. */
   readonly usage: string;
   readonly options: Options;
@@ -36,6 +40,25 @@ export function parseGiven(command: Command, args: readonly string[]): Given | '
   if (positionals.length < fewest) throw new UsageError('something is missing');
   if (positionals.length > most) throw new UsageError(`unexpected: ${positionals.slice(most).join(' ')}`);
   return { positionals, text: (name) => (typeof values[name] === 'string' ? values[name] : undefined) };
+}
+
+/** The lines of a list of commands. */
+export const listOf = (entries: Readonly<Record<string, Entry>>): string => {
+  const width = Math.max(...Object.keys(entries).map((name) => name.length));
+  return Object.entries(entries)
+    .map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`)
+    .join('\n');
+};
+
+/** A command that is a list of others. */
+export function groupOf(name: string, does: string, parts: Readonly<Record<string, Entry>>): Command {
+  return {
+    parts,
+    usage: `usage: lanes ${name} <what> [--help]\n\n${does}\n\n${listOf(parts)}`,
+    options: {},
+    words: [0, 0],
+    run: () => Promise.reject(new UsageError(`what? ${Object.keys(parts).join(', ')}`)),
+  };
 }
 
 export const say = (line: string): void => void process.stdout.write(`${line}\n`);

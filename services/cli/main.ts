@@ -1,8 +1,6 @@
 /** The `lanes` command. Each command is loaded only when it is asked for: a start must not wait for what it does not use. */
 import { ConfigError } from '../config.ts';
-import { type Command, complain, parseGiven, say, UsageError } from './command.ts';
-
-type Entry = { readonly summary: string; readonly load: () => Promise<{ readonly command: Command }> };
+import { type Command, complain, type Entry, listOf, parseGiven, say, UsageError } from './command.ts';
 
 const COMMANDS: Readonly<Record<string, Entry>> = {
   up: { summary: 'everything on one machine: servers and all rooms', load: () => import('./up.ts') },
@@ -13,6 +11,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   verify: { summary: 'compares every lane with history', load: () => import('./verify.ts') },
   rebuild: { summary: 'drops and rebuilds history from the lanes', load: () => import('./rebuild.ts') },
   why: { summary: 'the story of a message’s delivery', load: () => import('./why.ts') },
+  integration: { summary: 'third parties: who they are, and how they come in', load: () => import('./integration.ts') },
   doctor: { summary: 'checks everything and says how to mend it', load: () => import('./doctor.ts') },
 };
 
@@ -20,7 +19,7 @@ const usage = (): string =>
   [
     'usage: lanes <command> [--help]',
     '',
-    ...Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`),
+    listOf(COMMANDS),
     '',
     'Settings are environment variables, LANES_…; README.md lists them.',
   ].join('\n');
@@ -36,9 +35,15 @@ async function main(args: readonly string[]): Promise<number> {
     complain(`${name === undefined ? 'which command?' : `unknown command ${name}`}\n\n${usage()}`);
     return 2;
   }
-  const { command } = await entry.load();
+  return runCommand((await entry.load()).command, rest);
+}
+
+async function runCommand(command: Command, args: readonly string[]): Promise<number> {
+  const [word = '', ...others] = args;
+  const part = command.parts && Object.hasOwn(command.parts, word) ? command.parts[word] : undefined;
+  if (part) return runCommand((await part.load()).command, others);
   try {
-    const given = parseGiven(command, rest);
+    const given = parseGiven(command, args);
     if (given !== 'help') return await command.run(given);
     say(command.usage);
     return 0;
