@@ -19,10 +19,13 @@ import { bridgeStreamsOf, ensureStream } from './app-streams.ts';
 import { firstSince } from './begin.ts';
 import { CatchUps } from './catch-ups.ts';
 import { Companies } from './companies.ts';
+import { DeadLetters } from './dead-letters.ts';
 import { eventMetrics } from './event-metrics.ts';
+import { behindOf } from './lag.ts';
 import { PumpPartition } from './pump-partition.ts';
 import { Reaches } from './reaches.ts';
 import { type ReplayAnswer, type ReplayAsk, Replays } from './replays.ts';
+import { Retention } from './retention.ts';
 import { Tails } from './tails.ts';
 
 export interface PumpParts {
@@ -82,6 +85,8 @@ class EventPump implements Pump {
   readonly #admitting = new Map<AppId, Promise<void>>();
   #partitions: readonly PumpPartition[] = [];
   #catchUps: CatchUps | undefined;
+  #dead: DeadLetters | undefined;
+  #retention: Retention | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
   constructor(parts: PumpParts, questions: Questions, replicas: number) {
@@ -96,7 +101,7 @@ class EventPump implements Pump {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { integrations, journal, log, clock } = this.#parts;
+    const { integrations, journal, log, clock, appStreams } = this.#parts;
     const live = integrations.list().filter(({ revokedAt }) => revokedAt === undefined);
     for (let i = 0; i < live.length; i += ADMIT_AT_ONCE)
       await Promise.all(live.slice(i, i + ADMIT_AT_ONCE).map((integration) => this.#open(integration, signal)));
@@ -111,15 +116,22 @@ class EventPump implements Pump {
       onDelivered: (events: number, storedAt: Millis) => this.#metrics.delivered(events, clock() - storedAt),
     };
     this.#partitions = indexes.map((p) => new PumpPartition(partitionParts, p, this.#cursorOf(p, ends[p] as Revision)));
-    const catchUps = new CatchUps(
-      { ...this.#parts, partitions: this.#partitions, onFull: () => undefined },
-      this.#stopping.signal,
-    );
+    const onFull = ({ app }: AppFeed) => this.#retention?.makeRoom(app);
+    const catchUps = new CatchUps({ ...this.#parts, partitions: this.#partitions, onFull }, this.#stopping.signal);
     this.#catchUps = catchUps;
     for (const feed of this.#feeds.values()) catchUps.bring(feed);
     const listening = integrations.listen((integration) => this.#changed(integration));
     this.#stopping.signal.addEventListener('abort', () => listening.stop());
     for (const integration of integrations.list()) this.#changed(integration);
+    const { questions } = this.#feedParts;
+    this.#dead = new DeadLetters({ ...this.#parts, questions, onDead: this.#metrics.dead });
+    this.#retention = new Retention({
+      ...{ questions, integrations, clock, log, retentionMs: appStreams.retentionMs },
+      feedOf: (app) => this.#feeds.get(app),
+      onRoom: (app) => catchUps.poke(app),
+      onReset: this.#metrics.reset,
+      onUnread: (app, unread) => this.#measure(app, unread),
+    });
     this.#running = Promise.all([...this.#partitions.map((partition) => this.#run(partition)), this.#writeOn()]);
   }
 
@@ -130,6 +142,7 @@ class EventPump implements Pump {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.all([this.#running, this.#catchUps?.stop(), this.#replays.stop(), ...this.#admitting.values()]);
+    await Promise.all([this.#dead?.stop(), this.#retention?.stop()]);
     const leaving = { signal: AbortSignal.timeout(LEAVE_MS), log: this.#parts.log };
     const writes = [...this.#feeds.values()].filter(({ isMoved }) => isMoved);
     await Promise.all(
@@ -220,6 +233,16 @@ class EventPump implements Pump {
     for (let p = 0; p < journal.partitions; p++)
       positions.push((await firstSince(journal, p, createdAt - CLOCKS_MS, signal)) - 1);
     return { positions, since: positions.map((at) => at + 1), stream: '' };
+  }
+
+  #measure(app: AppId, unread: number): void {
+    const feed = this.#feeds.get(app);
+    if (!feed) return;
+    behindOf(this.#parts.journal, feed.reach.positions).then(
+      (records) => this.#feeds.has(app) && this.#metrics.behind(app, records, unread),
+      // The journal is down: how far behind this is cannot be told.
+      () => undefined,
+    );
   }
 
   async #writeOn(): Promise<void> {
