@@ -22,7 +22,7 @@ export type Revision = Branded<number, 'Revision'>;
 export type Millis = number;
 
 /** The one form of every id: it is safe as a subject token, a URL path segment and a MongoDB value. */
-const NAME = /^[A-Za-z0-9_-]{1,64}$/;
+export const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 /** Shorter than a user's by the prefix, so that the integration's user is an id, too. */
 const APP_NAME = /^[A-Za-z0-9_-]{1,60}$/;
 export const APP_RULE = '1 to 60 characters of A-Z, a-z, 0-9, "_" and "-"';

@@ -53,6 +53,17 @@ const branchOf = (app: AppId): string => `chat.app.${app}`;
 export const appCommand = (app: AppId, verb: string): string => `${branchOf(app)}.cmd.${verb}`;
 /** The requests of one integration, whatever the verb. */
 export const appCommands = (app: AppId): string => `${branchOf(app)}.cmd.*`;
+/** The requests of every integration; and those of one verb. */
+export const allAppCommands = 'chat.app.*.cmd.*';
+export const verbCommands = (verb: string): string => `chat.app.*.cmd.${verb}`;
+/** As a description of the interface has them, by what stands in their places. */
+export const APP_TEMPLATES = {
+  command: (verb: string): string => `chat.app.{app}.cmd.${verb}`,
+  reply: 'chat.app.{app}.reply.{requestId}',
+  event: 'chat.app.{app}.event.{conversation}',
+  replay: 'chat.app.{app}.replay.{replayId}.{conversation}',
+  dead: 'chat.app.{app}.dead.{conversation}',
+};
 export const appEvent = (app: AppId, lane: LaneId): string => `${branchOf(app)}.event.${lane}`;
 export const appEvents = (app: AppId): string => `${branchOf(app)}.event.>`;
 /** An event that was given up on, once more: below its conversation's subject, which goes on undisturbed. */
@@ -111,8 +122,9 @@ export const CONSUMER_ADVISORIES: readonly string[] = [
 /** Webhooks: who sends them, how far each integration's have come, and the conversations that its receiver keeps waiting. */
 export const WEBHOOK_LEASE = 'chat.webhook.lease';
 export const webhookPosition = (app: AppId): string => `chat.webhook.at.${app}`;
-export const webhookBehind = (app: AppId, lane: LaneId): string => `chat.webhook.behind.${app}.${lane}`;
-export const webhooksBehind = (app: AppId): string => `chat.webhook.behind.${app}.*`;
+/** `line`: the end of a subject of the integration's events. */
+export const webhookBehind = (app: AppId, line: string): string => `chat.webhook.behind.${app}.${line}`;
+export const webhooksBehind = (app: AppId): string => `chat.webhook.behind.${app}.>`;
 export const allWebhookSubjects = 'chat.webhook.>';
 
 /** `chat.lane.<p>.*` → `chat.live.<p>.<lane>`, in the server's mapping syntax. */

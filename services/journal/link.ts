@@ -142,8 +142,9 @@ export class Link {
   }
 
   /** Sends what nobody answers, or whose answers come to a subscription. False: the connection is down, nothing was sent. */
-  send(subject: string, payload?: Uint8Array | string, reply?: string): boolean {
-    if (this.#up) this.#publish({ subject, payload, options: reply === undefined ? {} : { reply } });
+  send(subject: string, payload?: Uint8Array | string, reply?: string, headers?: MsgHdrs): boolean {
+    const options = { ...(reply === undefined ? {} : { reply }), ...(headers === undefined ? {} : { headers }) };
+    if (this.#up) this.#publish({ subject, payload, options });
     return this.#up;
   }
 
@@ -180,6 +181,34 @@ export class Link {
       queue === undefined ? { callback } : { callback, queue },
     );
     return { stop: () => !subscription.isClosed() && !this.#nc.isClosed() && subscription.unsubscribe() };
+  }
+
+  /**
+   * As `subscribe`, for who answers: `drain` hears what the server had given out before, and nothing after; `onEnd` is called
+   * where the server ends the subscription, and nothing more comes then.
+   */
+  serve(
+    { subject, queue }: { readonly subject: string; readonly queue?: string },
+    onMessage: (message: Msg) => void,
+    onEnd: () => void,
+  ): { drain(): Promise<void> } {
+    if (this.#nc.isClosed()) return { drain: () => Promise.resolve() };
+    let isDraining = false;
+    const callback = (error: Error | null, message: Msg): void => {
+      if (error) this.#log.error({ subject, err: error }, 'subscription refused');
+      else onMessage(message);
+    };
+    const subscription = this.#nc.subscribe(subject, queue === undefined ? { callback } : { callback, queue });
+    const ended = (): void => void (isDraining || this.#nc.isClosed() || onEnd());
+    subscription.closed.then(ended, ended);
+    return {
+      drain: async () => {
+        isDraining = true;
+        if (subscription.isClosed() || this.#nc.isClosed()) return;
+        if (this.#up) await subscription.drain().catch(() => undefined);
+        else subscription.unsubscribe();
+      },
+    };
   }
 
   /** Called at each loss of the connection and at each return. */
