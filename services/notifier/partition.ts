@@ -1,5 +1,5 @@
 /** One partition's way to decisions: read in order, wait for the end of grace, decide, and only then go on. */
-import type { LaneId, Millis, Seq, UserId } from '../../schema/ids.ts';
+import type { LaneId, Seq, UserId } from '../../schema/ids.ts';
 import type { Journal, StoredRecord } from '../journal/journal.ts';
 import { pause, persist } from '../persist.ts';
 import type { Ledger } from '../views/ledger.ts';
@@ -36,26 +36,57 @@ export async function notifyPartition(
   const from = await persist('position', () => startOf(parts, partition, signal), { signal, log });
   if (signal.aborted) return;
   reach.w = from - 1;
-  let last: StoredRecord | undefined;
-  let writtenAt: Millis = 0;
   const trying = { signal: giveUp, log };
-  const write = async (): Promise<void> => {
-    const { revision, record } = last as StoredRecord;
-    last = undefined;
-    writtenAt = clock();
-    await persist('position', () => ledger.advance(partition, revision, record?.id ?? null), trying);
-  };
+  const place = new Place(({ revision, record }) =>
+    persist('position', () => ledger.advance(partition, revision, record?.id ?? null), trying),
+  );
   const records = journal.consume(partition, from, { maxBatch: BATCH_RECORDS, signal });
-  for await (const due of afterGrace(records, { graceMs, clock, signal, wait: pause })) {
-    await persist('decisions', () => decidePushes(parts, partition, due), trying);
-    const [first] = due;
-    if (first) parts.metrics.decidedLate(clock() - first.storedAt - graceMs);
-    for (const stored of due) noteSent(parts, stored);
-    last = due.at(-1) as StoredRecord;
-    reach.w = last.revision;
-    if (clock() - writtenAt >= WRITE_EVERY_MS) await write();
+  try {
+    for await (const due of afterGrace(records, { graceMs, clock, signal, wait: pause })) {
+      await persist('decisions', () => decidePushes(parts, partition, due), trying);
+      const [first] = due;
+      if (first) parts.metrics.decidedLate(clock() - first.storedAt - graceMs);
+      for (const stored of due) noteSent(parts, stored);
+      const last = due.at(-1) as StoredRecord;
+      reach.w = last.revision;
+      place.moved(last);
+    }
+  } finally {
+    await place.stop();
   }
-  if (last) await write();
+}
+
+/** How far it has come, on its way into the ledger: soon after it moved, also where nothing more comes; one write at a time. */
+class Place {
+  readonly #write: (last: StoredRecord) => Promise<void>;
+  #last: StoredRecord | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(write: (last: StoredRecord) => Promise<void>) {
+    this.#write = write;
+  }
+
+  moved(last: StoredRecord): void {
+    this.#last = last;
+    this.#timer ??= setTimeout(() => void this.#flush().catch(() => undefined), WRITE_EVERY_MS);
+  }
+
+  /** Settles when the last one is written. Rejects with what the write rejected with. */
+  stop(): Promise<void> {
+    return this.#flush();
+  }
+
+  #flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#writing = this.#writing.then(async () => {
+      const last = this.#last;
+      this.#last = undefined;
+      if (last) await this.#write(last);
+    });
+    return this.#writing;
+  }
 }
 
 function noteSent({ onSent }: PartitionParts, { lane, record }: StoredRecord): void {

@@ -2,7 +2,7 @@
 import { groupBy, type LaneFacts, type Span } from './facts.ts';
 import type { End, Frame, Invariant, PageRead, Session, Violation } from './trace.ts';
 
-const TYPED_ENDS = new Set(['NOT_FOUND', 'UNAVAILABLE', 'RATE_LIMITED', 'UNAUTHENTICATED', 'OUTCOME_UNKNOWN']);
+export const TYPED_ENDS = new Set(['NOT_FOUND', 'UNAVAILABLE', 'RATE_LIMITED', 'UNAUTHENTICATED', 'OUTCOME_UNKNOWN']);
 /** Clients take these as final, so the server never closes with them for a passing fault. */
 const FINAL_CLOSES = new Set([1000, 4500]);
 
@@ -124,7 +124,7 @@ function checkEnd(facts: LaneFacts, session: Session, position: number | undefin
   if (isFinalClose(end)) report(`closed with ${end.code}, which clients take as final`, end, 'I12');
 }
 
-const isFinalClose = (end: End): end is Extract<End, { kind: 'closed' }> =>
+export const isFinalClose = (end: End): end is Extract<End, { kind: 'closed' }> =>
   end.kind === 'closed' && end.code !== undefined && FINAL_CLOSES.has(end.code);
 
 /** Whether it was there to be followed: to a member always, to a former one while something is left up to the leaving. */

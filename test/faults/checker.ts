@@ -4,9 +4,13 @@
  */
 import { checkAnswers, checkOrder } from './check-answers.ts';
 import { checkHistory } from './check-history.ts';
+import { checkInboxes } from './check-inboxes.ts';
 import { checkPage } from './check-pages.ts';
+import { checkPushes } from './check-pushes.ts';
 import { checkReaders, checkSession } from './check-streams.ts';
+import { checkTold } from './check-told.ts';
 import { factsOf } from './facts.ts';
+import { pushFactsOf } from './push-facts.ts';
 import type { Trace, Violation } from './trace.ts';
 
 export function check(trace: Trace): Violation[] {
@@ -26,5 +30,7 @@ export function check(trace: Trace): Violation[] {
     const lane = facts.get(read.lane);
     if (lane) found.push(...checkPage(lane, read));
   }
-  return found;
+  if (!trace.pushing) return found;
+  const pushes = pushFactsOf(trace, trace.pushing, facts);
+  return [...found, ...checkPushes(pushes), ...checkTold(pushes), ...checkInboxes(facts, trace.pushing.inboxes)];
 }

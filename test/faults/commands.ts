@@ -70,11 +70,11 @@ export class Client {
     const sentAt = performance.now();
     const bySocket = this.#door === 'ws';
     const reply = await (bySocket ? this.#sockets.ask(door, request) : post(door, this.token, request));
-    const answeredAt = performance.now();
+    const [answeredAt, answeredWallAt] = [performance.now(), Date.now()];
     const { lane: named = lane, ...answer } = answerOf(reply);
     if (named !== lane) this.#recorder.surprise(door.name, `answered for ${named}, asked for ${lane}`);
     const [process, by] = [door.name, this.#door];
-    this.#recorder.attempt({ user, lane, key, wish, process, door: by, sentAt, answeredAt, answer });
+    this.#recorder.attempt({ user, lane, key, wish, process, door: by, sentAt, answeredAt, answeredWallAt, answer });
     return answer;
   }
 

@@ -43,7 +43,7 @@ export function commandRequestOf(lane: string, key: string, wish: Wish): GraphQL
   }
 }
 
-interface GraphQLAnswer<Data> {
+export interface GraphQLAnswer<Data> {
   readonly data?: Data | null;
   readonly errors?: readonly {
     readonly message?: string;
@@ -76,13 +76,13 @@ export function answerOf(reply: Reply): Answer & { readonly lane?: string } {
   return errorOf(errors, reply.status);
 }
 
-function errorOf(errors: GraphQLAnswer<unknown>['errors'], status: number): Extract<Answer, { kind: 'error' }> {
+export function errorOf(errors: GraphQLAnswer<unknown>['errors'], status: number): Extract<Answer, { kind: 'error' }> {
   const { code, retryable = false, retryAfterMs } = errors?.[0]?.extensions ?? {};
   const wait = retryAfterMs ? { waitMs: retryAfterMs } : {};
   return { kind: 'error', code: code ?? `nothing, with status ${status}`, retryable, ...wait };
 }
 
-const EVENT = `__typename ... on ConversationEvent { seq at by { id } }
+export const EVENT = `__typename ... on ConversationEvent { seq at by { id } }
   ... on ConversationCreated { kind title members { id } } ... on MessageSent { message { seq text clientKey sender { id } } }
   ... on MembersAdded { members { id } } ... on MemberRemoved { member { id } }`;
 
@@ -92,7 +92,7 @@ export const followRequestOf = (lane: string, after: number | null): GraphQLRequ
   variables: { id: lane, after },
 });
 
-interface RawEvent {
+export interface RawEvent {
   readonly __typename: string;
   readonly conversationId: string;
   readonly seq: number;
@@ -106,7 +106,7 @@ interface RawEvent {
   readonly resetReason?: string;
 }
 
-function seenOfRaw({ __typename: type, seq, at, by, kind, title, members, member, message }: RawEvent): Seen {
+export function seenOfRaw({ __typename: type, seq, at, by, kind, title, members, member, message }: RawEvent): Seen {
   const seen = { type, seq, at: Date.parse(at ?? ''), by: by?.id ?? '' };
   if (message) return { ...seen, text: message.text, clientKey: message.clientKey };
   if (kind !== undefined) return { ...seen, kind, title: title ?? null, members: (members ?? []).map(({ id }) => id) };

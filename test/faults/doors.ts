@@ -2,7 +2,8 @@
 import { createHmac } from 'node:crypto';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { WebSocket } from 'ws';
-import type { GraphQLRequest, Reply } from './documents.ts';
+import { errorOf, type GraphQLAnswer, type GraphQLRequest, type Reply } from './documents.ts';
+import type { End } from './trace.ts';
 
 /** One api process, at the port that it keeps over its restarts. */
 export interface Door {
@@ -19,9 +20,10 @@ const agent = new Agent({ keepAlive: true, maxSockets: 256 });
 const base64 = (value: string): string => Buffer.from(value).toString('base64url');
 
 /** An HS256 token of one user, good for a day. */
-export function tokenOf(secret: string, user: string): string {
+export function tokenOf(secret: string, user: string, scope?: string): string {
   const exp = Math.floor(Date.now() / 1000) + 24 * 60 * 60;
-  const body = `${base64(JSON.stringify({ alg: 'HS256', typ: 'JWT' }))}.${base64(JSON.stringify({ sub: user, exp }))}`;
+  const claims = JSON.stringify({ sub: user, exp, scope });
+  const body = `${base64(JSON.stringify({ alg: 'HS256', typ: 'JWT' }))}.${base64(claims)}`;
   return `${body}.${createHmac('sha256', secret).update(body).digest('base64url')}`;
 }
 
@@ -97,9 +99,17 @@ export class Sockets {
   }
 }
 
-class Line {
+/** What a subscription brings, and, once, how it ended. */
+export interface Following {
+  next(result: unknown): void;
+  end(end: End): void;
+}
+
+/** One socket: commands, and beside them a subscription. */
+export class Line {
   readonly #socket: WebSocket;
   readonly #waiting = new Map<string, (reply: Reply) => void>();
+  readonly #following = new Map<string, Following>();
   readonly #acknowledged: Promise<void>;
   #asked = 0;
   isLost = false;
@@ -113,8 +123,10 @@ class Line {
         else this.#heard(message);
       });
       socket.once('error', () => {});
-      socket.once('close', (code) => {
+      socket.once('close', (code, reason) => {
         this.isLost = true;
+        for (const { end } of this.#following.values()) end({ kind: 'closed', code, reason: String(reason) });
+        this.#following.clear();
         for (const settle of this.#waiting.values()) settle({ kind: 'lost', why: `the socket was closed: ${code}` });
         this.#waiting.clear();
         resolve();
@@ -139,13 +151,34 @@ class Line {
     });
   }
 
+  async follow({ query, variables }: GraphQLRequest, following: Following): Promise<void> {
+    const id = String(++this.#asked);
+    this.#following.set(id, following);
+    await this.#acknowledged;
+    if (!this.isLost) this.#socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query, variables } }));
+    else if (this.#following.delete(id)) following.end({ kind: 'closed' });
+  }
+
+  /** Without a word, as a lost network does. Nothing of what was followed is told any more. */
   close(): void {
+    this.#following.clear();
     this.#socket.terminate();
   }
 
-  #heard({ type, id = '', payload }: Message): void {
-    if (type === 'next') this.#settle(id, { kind: 'json', status: 200, body: payload });
-    if (type === 'error') this.#settle(id, { kind: 'json', status: 200, body: { errors: payload } });
+  #heard(message: Message): void {
+    const { type, id = '', payload } = message;
+    const following = this.#following.get(id);
+    if (following) this.#followed(following, message);
+    else if (type === 'next') this.#settle(id, { kind: 'json', status: 200, body: payload });
+    else if (type === 'error') this.#settle(id, { kind: 'json', status: 200, body: { errors: payload } });
+  }
+
+  #followed(following: Following, { type, id = '', payload }: Message): void {
+    if (type === 'next') following.next(payload);
+    else this.#following.delete(id);
+    if (type === 'complete') following.end({ kind: 'completed' });
+    if (type === 'error')
+      following.end({ kind: 'error', code: errorOf(payload as GraphQLAnswer<unknown>['errors'], 0).code });
   }
 
   #settle(id: string, reply: Reply): void {

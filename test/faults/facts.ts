@@ -93,7 +93,7 @@ function commandsOf(attempts: readonly Attempt[]): Map<string, Command> {
   return commands;
 }
 
-function spansOf(events: readonly LaneEvent[]): Map<string, Span[]> {
+export function spansOf(events: readonly LaneEvent[]): Map<string, Span[]> {
   const spans = new Map<string, Span[]>();
   const join = (user: string, joined: number, first: number) => {
     const had = spans.get(user);

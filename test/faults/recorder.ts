@@ -1,10 +1,15 @@
 /** Keeps what clients had, for the checker. */
+import type { InboxSession, MarkSent, Outage, PushSeen } from './push-trace.ts';
 import type { Attempt, Frame, PageRead, Session, Trace } from './trace.ts';
 
 export class Recorder {
   readonly attempts: Attempt[] = [];
   readonly sessions: Session[] = [];
   readonly pages: PageRead[] = [];
+  readonly marks: MarkSent[] = [];
+  readonly pushes: PushSeen[] = [];
+  readonly inboxes: InboxSession[] = [];
+  readonly outages: Outage[] = [];
   readonly surprises: { process: string; at: number; what: string }[] = [];
   readonly #counts = new Map<string, number>();
 
@@ -26,6 +31,27 @@ export class Recorder {
     this.count('pages');
   }
 
+  mark(mark: MarkSent): void {
+    this.marks.push(mark);
+    const { answer } = mark;
+    this.count(`mark ${answer === 'unknown' ? answer : 'code' in answer ? answer.code : answer.kind}`);
+  }
+
+  push(push: PushSeen): void {
+    this.pushes.push(push);
+    this.count(push.kind === 'read' ? 'read push' : `push ${push.met}`);
+  }
+
+  inbox(session: InboxSession): void {
+    this.inboxes.push(session);
+    const { end } = session;
+    this.count(`inbox ${end.kind === 'error' ? end.code : end.kind}`);
+  }
+
+  outage(outage: Outage): void {
+    this.outages.push(outage);
+  }
+
   surprise(process: string, what: string): void {
     this.surprises.push({ process, at: performance.now(), what });
   }
@@ -43,8 +69,8 @@ export class Recorder {
     return sorted.map(([what, count]) => `${what} ${count}`).join(' · ');
   }
 
-  traceOf(stores: Trace['stores']): Trace {
+  traceOf({ stores, pushing }: Pick<Trace, 'stores' | 'pushing'>): Trace {
     const { attempts, sessions, pages, surprises } = this;
-    return { attempts, sessions, pages, surprises, stores };
+    return { attempts, sessions, pages, surprises, stores, ...(pushing && { pushing }) };
   }
 }

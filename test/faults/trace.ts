@@ -5,9 +5,25 @@
  * after they came: so "answered before sent" is true of the servers too.
  */
 import type { LaneEvent } from '../../schema/events.ts';
+import type { Pushing } from './push-trace.ts';
 import { digestOf } from './random.ts';
 
-export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'I11' | 'I12' | 'I13';
+export type Invariant =
+  | 'I1'
+  | 'I2'
+  | 'I3'
+  | 'I4'
+  | 'I5'
+  | 'I6'
+  | 'I7'
+  | 'I8'
+  | 'I9'
+  | 'I10'
+  | 'I11'
+  | 'I12'
+  | 'I13'
+  | 'I14'
+  | 'told';
 
 export const INVARIANTS: Readonly<Record<Invariant, string>> = {
   I1: 'no acknowledged message lost',
@@ -17,10 +33,14 @@ export const INVARIANTS: Readonly<Record<Invariant, string>> = {
   I5: 'each subscription: rising, no gap unless reset, nothing foreign',
   I6: 'one dense order, which respects real time',
   I7: 'rebuilt, the history is the same',
-  I8: 'over all its sessions a reader saw everything',
+  I8: 'over all its sessions a reader saw everything, and so did a device by its inboxes',
+  I9: 'every undelivered message was pushed or permanently refused within grace + 60 s',
+  I10: 'no push decided after a recorded acknowledgement',
   I11: 'nothing that nobody sent; the sender is the authenticated one',
   I12: 'failures are typed, nothing crashes',
   I13: 'a page once read stands',
+  I14: 'pushes/offered ≤ 1.2',
+  told: 'what is told of each delivery is what happened',
 };
 
 export interface Violation {
@@ -60,6 +80,8 @@ export interface Attempt {
   readonly door: 'http' | 'ws';
   readonly sentAt: number;
   readonly answeredAt: number;
+  /** `answeredAt` by the machine's clock, in epoch milliseconds. */
+  readonly answeredWallAt?: number;
   readonly answer: Answer;
 }
 
@@ -138,6 +160,8 @@ export interface Trace {
   /** What processes did that they never do: ended though nobody killed them, answered what nobody understands. */
   readonly surprises: readonly { readonly process: string; readonly at: number; readonly what: string }[];
   readonly stores: Stores;
+  /** Absent: nobody had a device. */
+  readonly pushing?: Pushing;
 }
 
 /** What everybody may see of an event. */

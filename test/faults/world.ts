@@ -1,4 +1,7 @@
-/** The real processes: nats-server, mongod, two of the api and one projector. Each can be killed, stopped for a while, and started again. */
+/**
+ * The real processes: nats-server, mongod, two of the api, one projector, two notifiers. Each can be killed, stopped for a while, and
+ * started again. Beside them, never killed, the providers of pushes.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { get } from 'node:http';
@@ -8,13 +11,19 @@ import { adminPortOf } from '../../services/metrics.ts';
 import { freePort, startServers, type TestServer, type TestServers } from '../support/servers.ts';
 import { pause } from './commands.ts';
 import type { Door } from './doors.ts';
+import { Gateways } from './gateways.ts';
 import type { Recorder } from './recorder.ts';
 
-export const TARGETS = ['api-0', 'api-1', 'projector', 'nats-server', 'mongod'] as const;
+export const ROOMS = ['api-0', 'api-1', 'projector', 'notifier-0', 'notifier-1'] as const;
+export const TARGETS = [...ROOMS, 'nats-server', 'mongod'] as const;
 export type Target = (typeof TARGETS)[number];
+type RoomName = (typeof ROOMS)[number];
+/** Without one of these, pushes wait. */
+export const PUSHING: readonly Target[] = ['notifier-0', 'notifier-1', 'nats-server', 'mongod'];
 
 /** The compiled command line, as the scripts run it. */
 const MAIN = fileURLToPath(new URL('../../services/cli/main.js', import.meta.url));
+export const GRACE_MS = 2_000;
 const SECRET = 'the fault suite signs its tokens with this';
 const READY_MS = 60_000;
 const ASK_EVERY_MS = 50;
@@ -32,11 +41,13 @@ export class World {
   readonly secret = SECRET;
   readonly doors: readonly Door[];
   readonly servers: TestServers;
+  readonly gateways: Gateways;
   readonly #parts: ReadonlyMap<Target, Part>;
   readonly #rooms: readonly Room[];
 
-  constructor(servers: TestServers, rooms: readonly Room[], doors: readonly Door[]) {
+  constructor(servers: TestServers, gateways: Gateways, rooms: readonly Room[], doors: readonly Door[]) {
     this.servers = servers;
+    this.gateways = gateways;
     this.doors = doors;
     this.#rooms = rooms;
     this.#parts = new Map<Target, Part>([
@@ -83,6 +94,7 @@ export class World {
   async stop(): Promise<void> {
     await Promise.all(this.#rooms.map((room) => room.kill()));
     await this.servers.stop();
+    await this.gateways.stop();
   }
 
   #part(target: Target): Part {
@@ -100,28 +112,18 @@ const settingsOf = () => ({
   /** So little that busy senders meet the limit. */
   LANES_SENDS_PER_SECOND: '15',
   LANES_SENDS_BURST: '40',
+  LANES_NOTIFY_GRACE_MS: String(GRACE_MS),
   LANES_LOG_LEVEL: 'warn',
 });
 
 export async function openWorld(recorder: Recorder): Promise<World> {
+  const gateways = await Gateways.open(recorder);
   const servers = await startServers({ fsync: 'always' });
   try {
     const doors: Door[] = [];
     const rooms: Room[] = [];
-    for (const name of ['api-0', 'api-1', 'projector'] as const) {
-      const [port, adminPort] = [await freePort(), await freePort()];
-      // Each room adds its own offset to the setting.
-      const offset = adminPortOf({ adminPort: 1 }, name === 'projector' ? name : 'api') - 1;
-      const own = { LANES_PORT: String(port), LANES_ADMIN_PORT: String(adminPort - offset) };
-      const environment = servers.environment({ ...settingsOf(), ...own });
-      const isApi = name !== 'projector';
-      if (isApi) doors.push({ name, port });
-      const ready = isApi ? `http://127.0.0.1:${port}/readyz` : `http://127.0.0.1:${adminPort}/metrics`;
-      rooms.push(
-        new Room(name, isApi ? 'api' : 'projector', environment, ready, join(servers.dir, `${name}.log`), recorder),
-      );
-    }
-    const world = new World(servers, rooms, doors);
+    for (const name of ROOMS) rooms.push(await prepareRoom(name, { servers, gateways, doors, recorder }));
+    const world = new World(servers, gateways, rooms, doors);
     for (const room of rooms) await room.start();
     try {
       await world.ready();
@@ -132,8 +134,30 @@ export async function openWorld(recorder: Recorder): Promise<World> {
     return world;
   } catch (error) {
     await servers.stop();
+    await gateways.stop();
     throw error;
   }
+}
+
+interface Surroundings {
+  readonly servers: TestServers;
+  readonly gateways: Gateways;
+  readonly doors: Door[];
+  readonly recorder: Recorder;
+}
+
+/** An api gets a door. */
+async function prepareRoom(name: RoomName, { servers, gateways, doors, recorder }: Surroundings): Promise<Room> {
+  const command = name.split('-')[0] as 'api' | 'projector' | 'notifier';
+  const [port, adminPort] = [await freePort(), await freePort()];
+  // Each room adds its own offset to the setting.
+  const offset = adminPortOf({ adminPort: 1 }, command) - 1;
+  const own = { LANES_PORT: String(port), LANES_ADMIN_PORT: String(adminPort - offset) };
+  const more = command === 'notifier' ? gateways.settings : {};
+  const environment = servers.environment({ ...settingsOf(), ...own, ...more });
+  if (command === 'api') doors.push({ name, port });
+  const ready = command === 'api' ? `http://127.0.0.1:${port}/readyz` : `http://127.0.0.1:${adminPort}/metrics`;
+  return new Room(name, command, environment, ready, join(servers.dir, `${name}.log`), recorder);
 }
 
 class Room implements Part {

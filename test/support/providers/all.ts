@@ -7,6 +7,7 @@ import { type ApnsServer, startApnsServer } from './apns.ts';
 import { createAuthority } from './certificates.ts';
 import { type GcmServer, startGcmServer } from './gcm.ts';
 import { type FcmServer, type OauthServer, startFcmServer, startOauthServer } from './google.ts';
+import type { Hooks } from './secure-server.ts';
 import { startWebPushServer, type WebPushServer } from './web-push.ts';
 
 export interface TestProviders {
@@ -33,15 +34,25 @@ const apnsKey = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
 const vapidKey = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
 const accountKey = generateKeyPairSync('rsa', { modulusLength: 2048 });
 
-export async function startProviders(options: { readonly fcmHttp1?: boolean } = {}): Promise<TestProviders> {
+export interface ProvidersOptions {
+  readonly fcmHttp1?: boolean;
+  /** Of Apple's server and of Firebase's. */
+  readonly hooks?: { readonly apns: Hooks; readonly fcm: Hooks };
+}
+
+export async function startProviders({ fcmHttp1 = false, hooks }: ProvidersOptions = {}): Promise<TestProviders> {
   const dir = mkdtempSync(join(tmpdir(), 'lanes-push-'));
   const account = { clientEmail: EMAIL, privateKeyId: 'k1', publicKey: accountKey.publicKey };
   const apns = await startApnsServer({
     ...{ authority, teamId: TEAM_ID, keyId: KEY_ID, publicKey: apnsKey.publicKey },
     topics: [TOPIC, `${TOPIC}.beta`],
+    ...(hooks && { hooks: hooks.apns }),
   });
   const oauth = await startOauthServer({ authority, ...account });
-  const fcm = await startFcmServer({ authority, projectId: PROJECT, oauth, http1: options.fcmHttp1 ?? false });
+  const fcm = await startFcmServer({
+    ...{ authority, projectId: PROJECT, oauth, http1: fcmHttp1 },
+    ...(hooks && { hooks: hooks.fcm }),
+  });
   const gcm = await startGcmServer({ authority, key: GCM_KEY });
   const applicationServerKey = pointOf(vapidKey.publicKey);
   const webPush = await startWebPushServer({ authority, applicationServerKey, subject: SUBJECT });

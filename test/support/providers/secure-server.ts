@@ -48,10 +48,18 @@ export interface ServerOptions {
   /** HTTP/1.1 alone, as many gateways speak. */
   readonly http1?: boolean;
   readonly port?: number;
+  readonly hooks?: Hooks;
+}
+/** For who wants to be asked, or told, of each request. */
+export interface Hooks {
+  /** How it is met, in place of what is right; undefined: as is right. What takes its time makes a slow server. */
+  meets?(request: Request): Behaviour | undefined | Promise<Behaviour | undefined>;
+  /** How it is met, just before. */
+  heard?(request: Request, behaviour: Behaviour): void;
 }
 
 export async function startSecureServer(
-  { authority, names = ['127.0.0.1', 'localhost'], http1 = false, port = 0 }: ServerOptions,
+  { authority, names = ['127.0.0.1', 'localhost'], http1 = false, port = 0, hooks }: ServerOptions,
   answer: (request: Request) => Reply | Promise<Reply>,
 ): Promise<SecureServer> {
   const requests: Request[] = [];
@@ -64,7 +72,8 @@ export async function startSecureServer(
     read(incoming).then(
       async (request) => {
         requests.push(request);
-        const behaviour = planned.shift() ?? constant ?? (await answer(request));
+        const behaviour = planned.shift() ?? constant ?? (await hooks?.meets?.(request)) ?? (await answer(request));
+        hooks?.heard?.(request, behaviour);
         if (behaviour === 'reset') sockets.get(incoming.socket.remotePort ?? 0)?.resetAndDestroy();
         else behave(behaviour, incoming, outgoing);
       },
