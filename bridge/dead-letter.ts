@@ -1,46 +1,22 @@
-/** What an integration failed to take, as it lies on its `dead` subjects: listed and driven again by the command line. */
-import type { LaneId, Millis } from '../schema/ids.ts';
+/** What a webhook's receiver did not take in time, as it lies on the integration's `dead` subjects. */
+import type { Millis } from '../schema/ids.ts';
+import type { SourceEvent } from './webhook-source.ts';
 
-export interface DeadLetter {
-  readonly type: 'DeadLetter';
-  readonly conversationId: LaneId;
-  /** Of the event; 0 where it has none. */
-  readonly seq: number;
-  /** When it was given up; RFC 3339 in UTC with milliseconds. */
-  readonly at: string;
-  /** Who did not take it: the consumer's name, or `webhook`. */
-  readonly consumer: string;
-  readonly reason: string;
-  /** How often it was tried; absent where nobody counted. */
-  readonly deliveries?: number;
-  /** As it was offered. */
-  readonly event: unknown;
-}
-
-export function deadLetterOf(
-  lane: LaneId,
-  body: Uint8Array,
-  given: { readonly consumer: string; readonly reason: string; readonly deliveries?: number; readonly at: Millis },
-): DeadLetter {
+/** The form is that of every dead letter (dead-letters.ts). */
+export function webhookLetterOf(
+  { lane, at: streamSeq, body }: SourceEvent,
+  given: { readonly message: string; readonly deliveries: number; readonly at: Millis },
+) {
   const event = jsonOf(body);
-  const seq = typeof event === 'object' && event !== null && 'seq' in event ? Number(event.seq) : 0;
-  const { consumer, reason, deliveries } = given;
+  const { message, deliveries } = given;
   return {
-    type: 'DeadLetter',
+    type: 'DeadLetter' as const,
     conversationId: lane,
-    seq: Number.isSafeInteger(seq) ? seq : 0,
-    at: new Date(given.at).toISOString(),
-    consumer,
-    reason,
-    ...(deliveries === undefined ? {} : { deliveries }),
-    event,
+    seq: event.seq,
+    reason: 'WEBHOOK' as const,
+    ...{ message, consumer: 'webhook', deliveries, at: new Date(given.at).toISOString(), streamSeq, event },
   };
 }
 
-function jsonOf(body: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8'));
-  } catch {
-    return null;
-  }
-}
+const jsonOf = (body: Uint8Array): { readonly seq: number } =>
+  JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8')) as { readonly seq: number };

@@ -3,7 +3,8 @@
  * own. A conversation that the receiver does not take is that conversation's matter; a receiver that takes nothing is asked by one
  * probe at a time.
  */
-import type { LaneId, Millis } from '../schema/ids.ts';
+import type { Millis } from '../schema/ids.ts';
+import type { Line } from './webhook-source.ts';
 
 /** All in milliseconds. */
 export interface Patience {
@@ -44,7 +45,7 @@ export const backOffMs = (failures: number, { firstMs, mostMs }: Patience): numb
 
 export class Receiver {
   readonly #patience: Patience;
-  readonly #failing = new Set<LaneId>();
+  readonly #failing = new Set<Line>();
   #networkFailures = 0;
   #failingSince: Millis | undefined;
   #downSince: Millis | undefined;
@@ -96,12 +97,12 @@ export class Receiver {
     this.#probing = false;
   }
 
-  failed(lane: LaneId, { why, isNetwork, retryAfterMs }: Failure, now: Millis): void {
+  failed(line: Line, { why, isNetwork, retryAfterMs }: Failure, now: Millis): void {
     const { firstMs, probeMs, pauseMs } = this.#patience;
     this.#probing = false;
     this.#why = why;
     this.#failingSince ??= now;
-    if (this.#failing.size < DOWN_AFTER) this.#failing.add(lane);
+    if (this.#failing.size < DOWN_AFTER) this.#failing.add(line);
     if (isNetwork) this.#networkFailures++;
     if (retryAfterMs !== undefined) this.#close(now + Math.min(Math.max(retryAfterMs, firstMs), pauseMs));
     if (this.#failing.size < DOWN_AFTER && this.#networkFailures < DOWN_AFTER) return;

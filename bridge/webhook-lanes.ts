@@ -2,12 +2,12 @@
  * The conversations of one webhook that have something to be sent. Pure but for its own state. A conversation holds its events, or,
  * once it is behind, only the place from which they are read again.
  */
-import type { LaneId, Millis } from '../schema/ids.ts';
-import type { SourceEvent } from './webhook-source.ts';
+import type { Millis } from '../schema/ids.ts';
+import type { Line, SourceEvent } from './webhook-source.ts';
 import type { Behind } from './webhook-state.ts';
 
 export interface LaneWork {
-  readonly lane: LaneId;
+  readonly line: Line;
   /** In order; the first may be under way. */
   queue: SourceEvent[];
   /** Where it is read on when the queue is empty. */
@@ -27,7 +27,7 @@ const FRESH = { isSending: false, attempts: 0, failingSince: undefined, why: '',
 
 export class WebhookLanes {
   /** In the order of their turns. */
-  readonly #lanes = new Map<LaneId, LaneWork>();
+  readonly #lanes = new Map<Line, LaneWork>();
   readonly #onBehind: (change: 1 | -1) => void;
   #held = 0;
   #behind = 0;
@@ -50,11 +50,11 @@ export class WebhookLanes {
   }
 
   /** What is stored of the conversations that were behind when that was at `next`. */
-  restore(behind: ReadonlyMap<LaneId, Behind>, next: number, dueAt: () => Millis): void {
+  restore(behind: ReadonlyMap<Line, Behind>, next: number, dueAt: () => Millis): void {
     this.clear();
-    for (const [lane, { next: from, failingSince }] of behind) {
-      const work = { ...FRESH, lane, queue: [], next: from, upTo: next - 1, isBehind: true };
-      this.#lanes.set(lane, { ...work, failingSince, dueAt: dueAt() });
+    for (const [line, { next: from, failingSince }] of behind) {
+      const work = { ...FRESH, line, queue: [], next: from, upTo: next - 1, isBehind: true };
+      this.#lanes.set(line, { ...work, failingSince, dueAt: dueAt() });
       this.#count(1);
     }
   }
@@ -67,7 +67,7 @@ export class WebhookLanes {
 
   /** The reader has passed it. */
   add(event: SourceEvent): void {
-    const work = this.#lanes.get(event.lane);
+    const work = this.#lanes.get(event.line);
     if (work?.isBehind) {
       work.upTo = event.at;
       return;
@@ -78,8 +78,8 @@ export class WebhookLanes {
       work.upTo = event.at;
       return;
     }
-    const { lane, at } = event;
-    this.#lanes.set(lane, { ...FRESH, lane, queue: [event], next: at, upTo: at, isBehind: false });
+    const { line, at } = event;
+    this.#lanes.set(line, { ...FRESH, line, queue: [event], next: at, upTo: at, isBehind: false });
   }
 
   /** The first of the queue is done with. */
@@ -102,26 +102,26 @@ export class WebhookLanes {
 
   /** After its turn: at the end of the line, or out of it where nothing of it is left. */
   putBack(work: LaneWork): void {
-    if (this.#lanes.get(work.lane) !== work) return;
-    this.#lanes.delete(work.lane);
+    if (this.#lanes.get(work.line) !== work) return;
+    this.#lanes.delete(work.line);
     if (work.isBehind) work.queue = [];
-    if (work.queue.length > 0 || work.next <= work.upTo) this.#lanes.set(work.lane, work);
+    if (work.queue.length > 0 || work.next <= work.upTo) this.#lanes.set(work.line, work);
     else if (work.isBehind) this.#count(-1);
   }
 
   /** The first place that may not be forgotten: everything before it was sent, or is of a conversation whose own place is stored. */
-  frontier(readerNext: number, isStored: (lane: LaneId) => boolean): number {
+  frontier(readerNext: number, isStored: (line: Line) => boolean): number {
     let frontier = readerNext;
-    for (const { lane, queue, next, isBehind } of this.#lanes.values()) {
-      if (isBehind && isStored(lane)) continue;
+    for (const { line, queue, next, isBehind } of this.#lanes.values()) {
+      if (isBehind && isStored(line)) continue;
       frontier = Math.min(frontier, isBehind ? next : (queue[0]?.at ?? frontier));
     }
     return frontier;
   }
 
-  *stored(): Iterable<Behind & { readonly lane: LaneId }> {
-    for (const { lane, next, failingSince = 0, isBehind } of this.#lanes.values())
-      if (isBehind) yield { lane, next, failingSince };
+  *stored(): Iterable<Behind & { readonly line: Line }> {
+    for (const { line, next, failingSince = 0, isBehind } of this.#lanes.values())
+      if (isBehind) yield { line, next, failingSince };
   }
 
   #count(change: 1 | -1): void {

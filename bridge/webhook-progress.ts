@@ -1,17 +1,17 @@
 /** How far one integration's webhook has come, as the store has it. */
-import type { AppId, LaneId, Millis } from '../schema/ids.ts';
-import type { WebhookSource } from './webhook-source.ts';
+import type { AppId, Millis } from '../schema/ids.ts';
+import type { Line, WebhookSource } from './webhook-source.ts';
 import type { Behind, Position, Stored, WebhookState } from './webhook-state.ts';
 
 export interface Loaded {
   readonly next: number;
   readonly downSince: Millis | undefined;
-  readonly behind: ReadonlyMap<LaneId, Behind>;
+  readonly behind: ReadonlyMap<Line, Behind>;
 }
 export interface Standing {
   readonly next: number;
   readonly downSince: Millis | undefined;
-  readonly behind: Iterable<Behind & { readonly lane: LaneId }>;
+  readonly behind: Iterable<Behind & { readonly line: Line }>;
 }
 
 /** Every method throws JournalUnavailable. */
@@ -21,7 +21,7 @@ export class WebhookProgress {
   readonly #state: WebhookState;
   #position: Stored<Position> = { value: { since: 0, stream: '', next: 1 }, revision: 0 };
   /** Of conversations that are, or were, behind. */
-  readonly #records = new Map<LaneId, Stored<Behind>>();
+  readonly #records = new Map<Line, Stored<Behind>>();
 
   constructor(app: AppId, source: WebhookSource, state: WebhookState) {
     this.#app = app;
@@ -36,7 +36,7 @@ export class WebhookProgress {
     this.#records.clear();
     if (stored?.value.since === since && stored.value.stream === created && stored.value.next <= last + 1) {
       this.#position = stored;
-      for (const [lane, record] of await this.#state.behind(this.#app)) this.#records.set(lane, record);
+      for (const [line, record] of await this.#state.behind(this.#app)) this.#records.set(line, record);
     } else {
       await this.#state.dropAllBehind(this.#app);
       const value: Position = { since, stream: created, next: await this.#source.placeAt(since, last) };
@@ -44,7 +44,7 @@ export class WebhookProgress {
       this.#position = { value, revision };
     }
     const { next, downSince } = this.#position.value;
-    const behind = new Map([...this.#records].map(([lane, { value }]) => [lane, value]));
+    const behind = new Map([...this.#records].map(([line, { value }]) => [line, value]));
     return { next, downSince, behind };
   }
 
@@ -55,18 +55,18 @@ export class WebhookProgress {
   }
 
   /** A place of the conversation is stored, from which on nothing is forgotten. */
-  has(lane: LaneId): boolean {
-    return this.#records.has(lane);
+  has(line: Line): boolean {
+    return this.#records.has(line);
   }
 
   /** First the conversations that are behind, then the place that leaves them behind. Throws Overtaken. */
   async store(standing: () => Standing): Promise<void> {
-    for (const { lane, next, failingSince } of [...standing().behind]) {
-      const record = this.#records.get(lane);
+    for (const { line, next, failingSince } of [...standing().behind]) {
+      const record = this.#records.get(line);
       if (record?.value.next === next) continue;
       const value = { next, failingSince };
-      const revision = await this.#state.putBehind(this.#app, lane, value, record?.revision ?? 0);
-      this.#records.set(lane, { value, revision });
+      const revision = await this.#state.putBehind(this.#app, line, value, record?.revision ?? 0);
+      this.#records.set(line, { value, revision });
     }
     const { next, downSince, behind } = standing();
     const had = this.#position.value;
@@ -74,11 +74,11 @@ export class WebhookProgress {
       const value: Position = { since: had.since, stream: had.stream, next, ...(downSince ? { downSince } : {}) };
       this.#position = { value, revision: await this.#state.putPosition(this.#app, value, this.#position.revision) };
     }
-    const stillBehind = new Set([...behind].map(({ lane }) => lane));
-    for (const lane of [...this.#records.keys()]) {
-      if (stillBehind.has(lane)) continue;
-      await this.#state.dropBehind(this.#app, lane);
-      this.#records.delete(lane);
+    const stillBehind = new Set([...behind].map(({ line }) => line));
+    for (const line of [...this.#records.keys()]) {
+      if (stillBehind.has(line)) continue;
+      await this.#state.dropBehind(this.#app, line);
+      this.#records.delete(line);
     }
   }
 }

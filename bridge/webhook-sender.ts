@@ -43,7 +43,7 @@ const AT_ONCE = 16;
 /** Events read ahead, and the pages that they come in. */
 const WINDOW = 64;
 const PAGE = { events: 32, bytes: 128 * 1024 };
-const LANE_PAGE = { events: 16, bytes: 64 * 1024 };
+const LINE_PAGE = { events: 16, bytes: 64 * 1024 };
 /** So many events of one conversation before another has its turn. */
 const TURN_EVENTS = 16;
 /** Of one integration, and of all. At the limit the reader waits: the newest conversations wait with those that are behind. */
@@ -192,7 +192,7 @@ export class WebhookSender {
 
   #store(): Promise<void> {
     return this.#progress.store(() => ({
-      next: this.#lanes.frontier(this.#next, (lane) => this.#progress.has(lane)),
+      next: this.#lanes.frontier(this.#next, (line) => this.#progress.has(line)),
       downSince: this.#receiver.downSince,
       behind: this.#lanes.stored(),
     }));
@@ -238,7 +238,7 @@ export class WebhookSender {
   /** Of a conversation that is behind, what comes next; undefined: nothing that the reader has passed. */
   async #readOn(work: LaneWork): Promise<SourceEvent | undefined> {
     if (work.next > work.upTo) return undefined;
-    const { events } = await this.#parts.source.readLane(work.lane, work.next, LANE_PAGE);
+    const { events } = await this.#parts.source.readLine(work.line, work.next, LINE_PAGE);
     // What the reader has not passed yet, it will bring.
     work.queue = events.filter(({ at }) => at <= work.upTo);
     if (work.queue.length === 0) work.next = work.upTo + 1;
@@ -325,7 +325,7 @@ export class WebhookSender {
         this.#receiver.leave();
         return false;
       case 'failed':
-        this.#receiver.failed(work.lane, attempt, clock());
+        this.#receiver.failed(work.line, attempt, clock());
         this.#failed(work, attempt);
         return false;
       default:
@@ -343,7 +343,7 @@ export class WebhookSender {
     if (work.isBehind) return;
     this.#lanes.fallBehind(work);
     metrics.fellBehind();
-    this.#log.debug({ lane: work.lane, reason: why }, 'a conversation waits for its webhook');
+    this.#log.debug({ line: work.line, reason: why }, 'a conversation waits for its webhook');
   }
 
   /** Why the event is not tried any more; undefined: it is. */

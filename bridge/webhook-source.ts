@@ -1,5 +1,5 @@
 /** An integration's events as they lie in its own stream, read by place: no consumer that somebody could take from or delete. */
-import type { AppId, LaneId, Millis } from '../schema/ids.ts';
+import { type AppId, type LaneId, type Millis, messageIdOf } from '../schema/ids.ts';
 import { appEvent, appEvents, appStream, branchOfSubject } from '../schema/subjects.ts';
 import { ApiRefusal, type Questions } from '../services/journal/ask.ts';
 import { JournalUnavailable, type Stoppable } from '../services/journal/journal.ts';
@@ -9,6 +9,11 @@ import { readStream } from './app-streams.ts';
 
 export interface SourceEvent {
   readonly lane: LaneId;
+  /**
+   * What it is in order with: the end of its subject. A conversation; or what of one is given once more, out of its order, which
+   * neither waits for it nor makes it wait.
+   */
+  readonly line: Line;
   /** Its sequence in the stream. */
   readonly at: number;
   readonly storedAt: Millis;
@@ -16,6 +21,7 @@ export interface SourceEvent {
   readonly id: string;
   readonly body: Uint8Array;
 }
+export type Line = string;
 export interface Page {
   readonly events: readonly SourceEvent[];
   readonly isLast: boolean;
@@ -47,8 +53,8 @@ export class WebhookSource {
     return this.#read(appEvents(this.#app), { seq: from }, limits);
   }
 
-  readLane(lane: LaneId, from: number, limits: PageLimits): Promise<Page> {
-    return this.#read(appEvent(this.#app, lane), { seq: from }, limits);
+  readLine(line: Line, from: number, limits: PageLimits): Promise<Page> {
+    return this.#read(appEvent(this.#app, line as LaneId), { seq: from }, limits);
   }
 
   /** Which stream it is (another one of the same name has another `created`), and its last sequence. Throws JournalUnavailable. */
@@ -77,15 +83,21 @@ export class WebhookSource {
 }
 
 function eventOf({ head, data }: Answer): SourceEvent {
-  const lane = branchOfSubject(headerOf(head, 'Nats-Subject')).rest[0] as LaneId;
-  const at = numberOf(head, 'Nats-Sequence');
-  const id = headerOf(head, 'Nats-Msg-Id') || idOf(lane, data);
-  // The client's buffer holds much more than this event, and is let go.
-  return { lane, at, storedAt: Date.parse(headerOf(head, 'Nats-Time-Stamp')), id, body: Buffer.from(data) };
+  const { rest } = branchOfSubject(headerOf(head, 'Nats-Subject'));
+  const lane = rest[0] as LaneId;
+  return {
+    lane,
+    line: rest.join('.'),
+    at: numberOf(head, 'Nats-Sequence'),
+    storedAt: Date.parse(headerOf(head, 'Nats-Time-Stamp')),
+    id: idOf(lane, data),
+    // The client's buffer holds much more than this event, and is let go.
+    body: Buffer.from(data),
+  };
 }
 
 /** What stands in events' place has an id of its own: its seq is that of an event, which a receiver may know by `webhook-id`. */
 function idOf(lane: LaneId, data: Uint8Array): string {
   const { type, seq } = jsonOf(data) as { readonly type: string; readonly seq: number };
-  return type === 'Reset' ? `${lane}:${seq}:reset` : `${lane}:${seq}`;
+  return type === 'Reset' ? `${lane}:${seq}:reset` : messageIdOf(lane, seq);
 }

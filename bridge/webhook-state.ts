@@ -3,7 +3,7 @@
  * everything was sent, and for each conversation that its receiver keeps waiting the place of the first event that was not.
  * Every write expects what it follows, so that of two writers one is told.
  */
-import { type AppId, type LaneId, type Millis, parseLaneId, type Revision } from '../schema/ids.ts';
+import type { AppId, Millis, Revision } from '../schema/ids.ts';
 import {
   allWebhookSubjects,
   WEBHOOK_STREAM,
@@ -16,6 +16,7 @@ import { ApiRefusal, type Questions } from '../services/journal/ask.ts';
 import { JournalUnavailable } from '../services/journal/journal.ts';
 import { type Answer, expectedHeader, headerOf, jsonOf, numberOf } from '../services/journal/message.ts';
 import type { StreamConfig } from './app-streams.ts';
+import type { Line } from './webhook-source.ts';
 
 /** Of one integration. `since`: of the webhook it is for; `stream`: which stream it is a place in. */
 export interface Position {
@@ -76,16 +77,16 @@ export class WebhookState {
     return { value: isOurs ? (value as Position) : { since: 0, stream: '', next: 1 }, revision };
   }
 
-  async behind(app: AppId): Promise<ReadonlyMap<LaneId, Stored<Behind>>> {
-    const found = new Map<LaneId, Stored<Behind>>();
+  async behind(app: AppId): Promise<ReadonlyMap<Line, Stored<Behind>>> {
+    const found = new Map<Line, Stored<Behind>>();
     for (let from = 1, pending = 1; pending > 0; ) {
       const page = await this.#page(webhooksBehind(app), from);
       for (const answer of page.messages) {
         const revision = numberOf(answer.head, 'Nats-Sequence');
-        const lane = parseLaneId(headerOf(answer.head, 'Nats-Subject').split('.').at(-1));
+        const line = headerOf(answer.head, 'Nats-Subject').split('.').slice(4).join('.');
         const value = contentOf(answer) as Partial<Behind> | undefined;
-        if (lane && isPlace(value?.next) && typeof value?.failingSince === 'number')
-          found.set(lane, { value: value as Behind, revision });
+        if (line !== '' && isPlace(value?.next) && typeof value?.failingSince === 'number')
+          found.set(line, { value: value as Behind, revision });
         from = revision + 1;
       }
       pending = page.pending;
@@ -98,12 +99,12 @@ export class WebhookState {
     return this.put(webhookPosition(app), value, expected);
   }
 
-  putBehind(app: AppId, lane: LaneId, value: Behind, expected: number): Promise<number> {
-    return this.put(webhookBehind(app, lane), value, expected);
+  putBehind(app: AppId, line: Line, value: Behind, expected: number): Promise<number> {
+    return this.put(webhookBehind(app, line), value, expected);
   }
 
-  dropBehind(app: AppId, lane: LaneId): Promise<void> {
-    return this.#purge(webhookBehind(app, lane));
+  dropBehind(app: AppId, line: Line): Promise<void> {
+    return this.#purge(webhookBehind(app, line));
   }
 
   dropAllBehind(app: AppId): Promise<void> {

@@ -15,7 +15,7 @@ import { headersOf } from '../services/journal/message.ts';
 import type { Logger } from '../services/logger.ts';
 import { persist } from '../services/persist.ts';
 import { ensureStream } from './app-streams.ts';
-import { deadLetterOf } from './dead-letter.ts';
+import { webhookLetterOf } from './dead-letter.ts';
 import { PATIENCE, type Patience } from './receiver.ts';
 import { LEASE_TIMES, type LeaseTimes, WebhookLease } from './webhook-lease.ts';
 import { webhookMetrics } from './webhook-metrics.ts';
@@ -155,12 +155,12 @@ class WebhooksOut {
   }
 
   async #bury(app: AppId, event: SourceEvent, reason: string, deliveries: number): Promise<void> {
-    const letter = deadLetterOf(event.lane, event.body, { consumer: 'webhook', reason, deliveries, at: Date.now() });
+    const letter = webhookLetterOf(event, { message: reason, deliveries, at: Date.now() });
     const payload = Buffer.from(JSON.stringify(letter));
     const answer = await this.#questions.publish(
       appDead(app, event.lane),
       payload,
-      headersOf(`Nats-Msg-Id: dead:webhook:${event.id}`),
+      headersOf(`Nats-Msg-Id: dead:webhook:${event.at}`),
     );
     const outcome = answer && outcomeOf(answer);
     if (outcome?.kind !== 'stored')

@@ -109,6 +109,10 @@ const NAMES = z.object({
   LANES_SENDS_BURST: whole(1, 1_000_000).default(5_000),
   LANES_APP_RETENTION_MS: whole(60_000, 366 * 24 * 60 * 60 * 1000).default(7 * 24 * 60 * 60 * 1000),
   LANES_APP_STREAM_BYTES: whole(1024 * 1024, Number.MAX_SAFE_INTEGER).default(256 * 1024 * 1024),
+  LANES_IRC_PORT: whole(0, 65_535).nullable().default(null),
+  LANES_API_URL: webUrl(),
+  LANES_BRIDGE_PORT: port(4005),
+  LANES_WEBHOOK_CA_FILE: text(),
   LANES_NOTIFY_GRACE_MS: whole(0, 24 * 60 * 60 * 1000).default(10_000),
   LANES_APNS_URL: webUrl(),
   LANES_APNS_KEY_FILE: text(),
@@ -192,6 +196,14 @@ export function readSettings(environment: Environment = process.env) {
     sends: { perSecond: named.LANES_SENDS_PER_SECOND, burst: named.LANES_SENDS_BURST },
     /** What an integration's own stream holds: how long at the most, and how many bytes. */
     appStreams: { retentionMs: named.LANES_APP_RETENTION_MS, maxBytes: named.LANES_APP_STREAM_BYTES },
+    /** null: not said; the room takes its usual one. */
+    ircPort: named.LANES_IRC_PORT,
+    /** Of the api that a room is a client of; null: the one on this machine. */
+    apiUrl: named.LANES_API_URL,
+    /** Of the webhooks that come in. */
+    bridgePort: named.LANES_BRIDGE_PORT,
+    /** An authority that is believed beside Node's own where webhooks go out to. */
+    webhookCaFile: named.LANES_WEBHOOK_CA_FILE,
     notifyGraceMs: named.LANES_NOTIFY_GRACE_MS,
     push: pushOf(named),
     /** Pushes carry no text, no title and no name. */
