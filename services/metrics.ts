@@ -7,15 +7,18 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Config } from './config.ts';
 import { portErrorOf } from './port-error.ts';
 
-export type Room = 'api' | 'projector' | 'notifier' | 'bridge';
+export type Room = 'api' | 'projector' | 'notifier' | 'bridge' | 'irc';
 export type Admin = { readonly port: number; stop(): Promise<void> };
 
-/** Rooms are processes of their own, on one machine each with a port of its own: from `LANES_ADMIN_PORT` on, in this order. */
-const ORDER: readonly Room[] = ['api', 'projector', 'notifier', 'bridge'];
+/**
+ * Rooms are processes of their own, on one machine each with a port of its own, so far above `LANES_ADMIN_PORT`. The one left out is,
+ * by default, the port of webhooks.
+ */
+const OFFSETS: Readonly<Record<Room, number>> = { api: 0, projector: 1, notifier: 2, bridge: 3, irc: 5 };
 
 /** 0 (any free port) stays 0. */
 export const adminPortOf = ({ adminPort }: Pick<Config, 'adminPort'>, room: Room): number =>
-  adminPort === 0 ? 0 : adminPort + ORDER.indexOf(room);
+  adminPort === 0 ? 0 : adminPort + OFFSETS[room];
 
 /** A registry of its own, with the process's figures (memory, CPU, event loop) in it; every figure carries the room's name. */
 export function createRegistry(room: Room): Registry {

@@ -7,6 +7,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   api: { summary: 'the GraphQL API as a process of its own', load: () => import('./api.ts') },
   projector: { summary: 'writes history to MongoDB, as a process of its own', load: () => import('./projector.ts') },
   notifier: { summary: 'pushes what stayed undelivered, as a process of its own', load: () => import('./notifier.ts') },
+  irc: {
+    summary: 'conversations as channels for IRC clients, as a process of its own',
+    load: () => import('./irc.ts'),
+  },
   token: { summary: 'prints a token for a user (development)', load: () => import('./token.ts') },
   verify: { summary: 'compares every lane with history', load: () => import('./verify.ts') },
   rebuild: { summary: 'drops and rebuilds history from the lanes', load: () => import('./rebuild.ts') },
