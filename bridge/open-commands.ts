@@ -1,6 +1,7 @@
 /** The commands of integrations on their stores, for whichever doors they come in by. */
 import type { Registry } from 'prom-client';
 import type { Config } from '../services/config.ts';
+import { receiptFigures, submitFigures } from '../services/journal/figures.ts';
 import type { Integrations } from '../services/journal/integrations.ts';
 import type { Journal } from '../services/journal/journal.ts';
 import type { Lanes } from '../services/journal/lanes.ts';
@@ -50,8 +51,10 @@ export function openCommands(parts: OpenCommandsParts): OpenCommands {
     rules: { ...DEFAULT_RULES, create: config.create, membersAdd: config.membersAdd },
     clock: Date.now,
     log,
+    // A reader whose live copy was lost is rung by its own process.
+    observer: { ...submitFigures([registry]), found: () => undefined },
   });
-  const receipts = new Receipts(parts.receipts, { clock: Date.now });
+  const receipts = new Receipts(parts.receipts, { clock: Date.now, observer: receiptFigures([registry]) });
   const marking = new Marking({ lanes, receipts, clock: Date.now });
   const board = openReceiptBoard({ receipts: parts.receipts, mongo, log });
   const devices = openDevices(mongo, log);
