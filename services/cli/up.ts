@@ -6,7 +6,7 @@ import { adminPortOf } from '../metrics.ts';
 import { run } from '../run.ts';
 import { type Command, complain, say } from './command.ts';
 
-const ROOMS = ['api', 'projector', 'notifier'] as const;
+type RoomName = 'api' | 'projector' | 'notifier' | 'bridge' | 'irc';
 /** Rooms drain for 15 s at most, then the servers stop. */
 const DRAIN_MS = 45_000;
 
@@ -23,12 +23,15 @@ Ctrl-C drains and stops it all.`,
     const settings = readSettings();
     const log = createLogger(settings, 'up');
     const main = fileURLToPath(new URL('main.js', import.meta.url));
-    const rooms = ROOMS.map((name) => ({ name, command: process.execPath, args: [main, name] }));
+    const names = roomsOf(settings);
+    const rooms = names.map((name) => ({ name, command: process.execPath, args: [main, name] }));
+    if (!names.includes('bridge'))
+      complain('the bridge is off: LANES_NATS_BRIDGE_USER or LANES_NATS_CALLOUT_SEED_FILE is not set (docs/bridge.md)');
     return run(
       async (stopping) => {
         const { startInstallation } = await import('../embedded/supervisor.ts');
         const installation = await startInstallation({ settings, rooms, log, print: complain, stopping });
-        say(welcomeOf(settings, (performance.now() - started) / 1000));
+        say(welcomeOf(settings, names, (performance.now() - started) / 1000));
         return installation;
       },
       log,
@@ -37,14 +40,24 @@ Ctrl-C drains and stops it all.`,
   },
 };
 
-function welcomeOf(settings: Settings, seconds: number): string {
+/** On servers of somebody's own the bridge needs a user and an issuer there; IRC is for whoever asks for it. */
+function roomsOf({ nats, natsBridge, natsCalloutSeedFile, ircPort }: Settings): readonly RoomName[] {
+  const hasDoors = nats === null || (natsBridge !== null && natsCalloutSeedFile !== null);
+  return [
+    ...(['api', 'projector', 'notifier'] as const),
+    ...(hasDoors ? (['bridge'] as const) : []),
+    ...(ircPort === null ? [] : (['irc'] as const)),
+  ];
+}
+
+function welcomeOf(settings: Settings, rooms: readonly RoomName[], seconds: number): string {
   const host = settings.host === '0.0.0.0' || settings.host === '::' ? 'localhost' : settings.host;
   const graphql = `http://${host}:${settings.port}/graphql`;
   const token =
     settings.environment === 'development'
       ? 'npm run -s lanes -- token alice'
       : 'from whoever signs for LANES_JWT_SECRET or LANES_JWKS_URL';
-  const figures = ROOMS.map((room) => `http://${host}:${adminPortOf(settings, room)}/metrics`).join('  ');
+  const figures = rooms.map((room) => `http://${host}:${adminPortOf(settings, room)}/metrics`).join('  ');
   return [
     '',
     `Lanes is ready after ${seconds.toFixed(1)} s.`,
