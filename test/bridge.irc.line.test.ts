@@ -20,7 +20,7 @@ const all = (reader: LineReader): Parsed[] => {
 };
 
 const text = (maxLength: number) =>
-  fc.string({ unit: 'grapheme', maxLength }).filter((made) => !/[\0\r\n]/.test(made) && made.isWellFormed());
+  fc.string({ unit: 'grapheme', maxLength }).filter((made) => !/[\0\r\n]/.test(made) && !/\p{Surrogate}/u.test(made));
 const middle = fc.stringMatching(/^[A-Za-z0-9#=*_.-][A-Za-z0-9:#=*_.-]{0,15}$/);
 const aLine: fc.Arbitrary<Line> = fc.record(
   {
