@@ -7,15 +7,14 @@ import type { AuthorizationRequest, ConnectionType } from '@nats-io/jwt';
 import { encodeAuthorizationResponse, encodeUser, fromPublic } from '@nats-io/jwt';
 import type { Msg } from 'nats';
 import { userOfApp } from '../schema/ids.ts';
-import { GATE_SRV, MQTT_ACCOUNT_SUFFIX } from '../schema/subjects.ts';
+import { MQTT_ACCOUNT_SUFFIX } from '../schema/subjects.ts';
 import { type CalloutKeys, readCalloutKeys } from '../services/callout-keys.ts';
 import { type Config, ConfigError, type NatsAddress } from '../services/config.ts';
-import { Questions } from '../services/journal/ask.ts';
 import type { Integrations } from '../services/journal/integrations.ts';
-import { JournalUnavailable, type Stoppable } from '../services/journal/journal.ts';
+import type { Stoppable } from '../services/journal/journal.ts';
 import { type Link, openLink } from '../services/journal/link.ts';
-import { jsonOf } from '../services/journal/message.ts';
 import type { Logger } from '../services/logger.ts';
+import { hasMappings, ownAccountOf } from './door-checks.ts';
 import { connectionNameOf, DoorConnections } from './door-connections.ts';
 import type { DoorMetrics } from './door-metrics.ts';
 import { openGate } from './gate.ts';
@@ -34,7 +33,6 @@ export const CONNECTIONS_MAX = 64;
 const RIGHTS_SECONDS = 300;
 /** A connection let in by another bridge, that had not heard yet, shows up a little later. */
 const REVIEW_AGAIN_MS = 700;
-const CHECK_MS = 2_000;
 
 export interface CalloutParts {
   readonly config: Pick<Config, 'nats' | 'natsBridge' | 'natsSys' | 'natsCalloutSeedFile'>;
@@ -43,6 +41,8 @@ export interface CalloutParts {
   readonly metrics?: DoorMetrics;
   /** Default: `CONNECTIONS_MAX`. */
   readonly connectionsMax?: number;
+  /** How long rights are good without a user of the system account; default: 5 minutes. */
+  readonly rightsSeconds?: number;
   /** Ends the waiting for a first connection. */
   readonly signal?: AbortSignal;
 }
@@ -70,63 +70,16 @@ export async function openCallout(parts: CalloutParts): Promise<{ stop(): Promis
       log.warn(
         'LANES_NATS_SYS_USER is not set: revoked integrations stay for up to 5 minutes, connections are not counted',
       );
-    await checkMappings(link, log);
+    if (!(await hasMappings(link)))
+      log.error(
+        { alarm: 'mappings' },
+        'the integrations’ account has no mappings: they cannot use JetStream (docs/bridge.md)',
+      );
     return new Callout(parts, { keys, link, sys, account });
   } catch (error) {
     await Promise.all([link.close(), sys?.close()]);
     throw error;
   }
-}
-
-/** The integrations' account is another than the lanes': in one account a reply subject alone could write into a lane. */
-async function ownAccountOf(
-  link: Link,
-  nats: NatsAddress,
-  open: (address: NatsAddress, name: string) => Promise<Link>,
-): Promise<string> {
-  const lanes = await open(nats, 'bridge-check');
-  try {
-    const [ours, theirs] = [await accountOf(link), await accountOf(lanes)];
-    if (ours === theirs)
-      throw new ConfigError(
-        `LANES_NATS_BRIDGE_USER is in the account ${ours}, where the lanes are: it needs one of its own (docs/bridge.md)`,
-      );
-    return ours;
-  } finally {
-    await lanes.close();
-  }
-}
-
-async function accountOf(link: Link): Promise<string> {
-  for (;;) {
-    try {
-      const answer = await new Questions(link).one('$SYS.REQ.USER.INFO');
-      const { data } = jsonOf(answer?.data ?? Buffer.from('{}')) as { data?: { account?: string } };
-      return data?.account ?? '';
-    } catch (error) {
-      if (!(error instanceof JournalUnavailable)) throw error;
-    }
-  }
-}
-
-/** Without them integrations have no right that leads anywhere near JetStream: nothing is open, and nothing works. */
-async function checkMappings(link: Link, log: Logger): Promise<void> {
-  const token = crypto.randomUUID();
-  const isMapped = await new Promise<boolean>((resolve) => {
-    const listening = link.subscribe(`${GATE_SRV}CHECK.${token}`, () => done(true));
-    const timer = setTimeout(() => done(false), CHECK_MS);
-    const done = (result: boolean): void => {
-      clearTimeout(timer);
-      listening.stop();
-      resolve(result);
-    };
-    link.send(`$SRV.CHECK.${token}`);
-  });
-  if (!isMapped)
-    log.error(
-      { alarm: 'mappings' },
-      'the integrations’ account has no mappings: they cannot use JetStream (docs/bridge.md)',
-    );
 }
 
 interface Opened {
@@ -199,14 +152,13 @@ class Callout {
     this.#underWay.add(answering);
   }
 
-  /** An empty answer is a no, at once; the reason is nobody's business but ours. */
+  /** An empty answer is a no, at once; the reason is nobody's business but ours. Of what cannot be read nothing can be said. */
   async #answer(message: Msg): Promise<void> {
     const reply = message.reply ?? '';
     const serverKey = message.headers?.get(SERVER_KEY_HEADER) ?? '';
     const request = this.#open(message, serverKey);
     if (!request) {
       this.#parts.metrics?.door('unreadable');
-      this.#link.send(reply, '');
       return;
     }
     const verdict = judge(
@@ -268,7 +220,9 @@ class Callout {
       },
       {
         aud: accountsOf(this.#account)[door],
-        ...(this.#connections ? {} : { exp: Math.floor(Date.now() / 1000) + RIGHTS_SECONDS }),
+        ...(this.#connections
+          ? {}
+          : { exp: Math.floor(Date.now() / 1000) + (this.#parts.rightsSeconds ?? RIGHTS_SECONDS) }),
       },
     );
     return encodeAuthorizationResponse(user, fromPublic(request.server_id.id), issuer, { jwt }, {});

@@ -132,8 +132,11 @@ export class DoorConnections {
 
   #check(seat: Seat): void {
     if (this.#mayStay(seat)) return;
-    this.#sys.send(`$SYS.REQ.SERVER.${seat.server}.KICK`, JSON.stringify({ cid: seat.cid }));
-    this.#log.info({ app: seat.app, cid: seat.cid }, 'a connection of an integration is ended');
+    const { app, cid, server } = seat;
+    // A request without a reply subject is not listened to.
+    const asker = new Answers(() => undefined);
+    if (this.#sys.ask(asker, `$SYS.REQ.SERVER.${server}.KICK`, JSON.stringify({ cid })))
+      this.#log.info({ app, cid }, 'a connection of an integration is ended');
   }
 
   #put(seat: Seat, expectedUntil: number): void {

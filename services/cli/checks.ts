@@ -10,6 +10,7 @@ import { inspectTopology } from '../journal/jetstream.ts';
 import type { StreamReport, TopologyReport } from '../journal/topology.ts';
 import { createLogger, type Logger } from '../logger.ts';
 import { adminPortOf } from '../metrics.ts';
+import { checkDoors } from './check-doors.ts';
 
 const ANSWER_MS = 3000;
 const DISK_FREE_LEAST = 0.05;
@@ -45,6 +46,7 @@ export async function examine(tell: (finding: Finding) => void): Promise<Finding
     add(nats);
     if (nats.every(({ state }) => state === 'ok'))
       add(await checkStreams(config, createLogger({ logLevel: 'silent' }, 'doctor', 2)));
+    if (nats.every(({ state }) => state === 'ok')) add(await checkDoors(config));
     add(await checkMongo(config));
     add(await checkApi(settings));
     add(await checkProjector(settings));

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { connect, type NatsConnection } from 'nats';
-import { openCallout } from '../../bridge/callout.ts';
+import { type CalloutParts, openCallout } from '../../bridge/callout.ts';
 import { type Credentials, credentialsOf, newIntegration, newSecret } from '../../bridge/credentials.ts';
 import { type AppId, parseAppId } from '../../schema/ids.ts';
 import { appEvents, appReplays, appStream } from '../../schema/subjects.ts';
@@ -27,7 +27,7 @@ export interface Doors {
   readonly lanes: NatsConnection;
   /** Enrolled, with a stream of its own that holds `events` events. */
   enrol(events?: number): Promise<Credentials>;
-  openCallout(): Promise<{ stop(): Promise<void> }>;
+  openCallout(more?: Partial<CalloutParts>): Promise<{ stop(): Promise<void> }>;
   stop(): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ export async function startDoors(options: ServerOptions & { readonly callout?: b
   // Makes the streams.
   await (await openJetStreamJournal({ ...link, partitions: 2, maxBytes: config.storeBytes })).close();
   const registry = await openIntegrations(link);
-  const open = () => openCallout({ config, registry, log: silent });
+  const open = (more: Partial<CalloutParts> = {}) => openCallout({ config, registry, log: silent, ...more });
   const callout = options.callout === false ? undefined : await open();
   const { url, user, password } = servers.nats;
   const lanes = await connect({ servers: url, user, pass: password });
