@@ -11,6 +11,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'conversations as channels for IRC clients, as a process of its own',
     load: () => import('./irc.ts'),
   },
+  bridge: {
+    summary: 'third parties over NATS, MQTT and webhooks, as a process of its own',
+    load: () => import('./bridge.ts'),
+  },
   token: { summary: 'prints a token for a user (development)', load: () => import('./token.ts') },
   verify: { summary: 'compares every lane with history', load: () => import('./verify.ts') },
   rebuild: { summary: 'drops and rebuilds history from the lanes', load: () => import('./rebuild.ts') },
