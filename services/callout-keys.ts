@@ -1,6 +1,6 @@
 /**
  * The keys of the door for integrations. `issuer` signs what an integration may; `curve` is what the server encrypts its questions
- * for, which hold passwords. Their seeds lie in one file, a line each; the server's configuration has the public halves.
+ * for, which hold passwords. Their seeds lie in one file, a line each (or a word); the server's configuration has the public halves.
  */
 import { readFileSync } from 'node:fs';
 import { createAccount, createCurve, fromCurveSeed, fromSeed, type KeyPair } from '@nats-io/nkeys';
@@ -30,7 +30,7 @@ export function readCalloutKeys(path: string): CalloutKeys {
 }
 
 export function parseCalloutKeys(content: string, path: string): CalloutKeys {
-  const seeds = content.split('\n').map((line) => line.trim());
+  const seeds = content.split(/\s+/);
   const issuer = seeds.find((seed) => seed.startsWith('SA'));
   const curve = seeds.find((seed) => seed.startsWith('SX'));
   try {

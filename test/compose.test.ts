@@ -8,16 +8,27 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { APPS_MAPPINGS } from '../schema/subjects.ts';
+import { newCalloutSeeds, parseCalloutKeys } from '../services/callout-keys.ts';
 import { readSettings } from '../services/config.ts';
 import { findServer } from '../services/embedded/find.ts';
 
 const run = promisify(execFile);
 const FILE = resolve(import.meta.dirname, '..', 'docker-compose.yml');
 const compose = readFileSync(FILE, 'utf8');
-const REQUIRED = ['NATS_PASSWORD', 'NATS_SYS_PASSWORD', 'MONGO_ROOT_PASSWORD', 'MONGO_PASSWORD', 'MONGO_KEY'];
+const PASSWORDS = [
+  ...['NATS_PASSWORD', 'NATS_BRIDGE_PASSWORD', 'NATS_SYS_PASSWORD'],
+  ...['MONGO_ROOT_PASSWORD', 'MONGO_PASSWORD', 'MONGO_KEY'],
+];
+const REQUIRED = [...PASSWORDS, 'NATS_CALLOUT_SEEDS', 'NATS_CALLOUT_ISSUER', 'NATS_CALLOUT_XKEY'];
+const seeds = newCalloutSeeds();
+const { issuer, curve } = parseCalloutKeys(seeds, 'seeds');
 const passwordOf = (name: string): string => `${name.toLowerCase()}0123456789abcdef`;
 const given = {
-  ...Object.fromEntries(REQUIRED.map((name) => [name, passwordOf(name)])),
+  ...Object.fromEntries(PASSWORDS.map((name) => [name, passwordOf(name)])),
+  NATS_CALLOUT_SEEDS: seeds.trim().replace('\n', ' '),
+  NATS_CALLOUT_ISSUER: issuer.getPublicKey(),
+  NATS_CALLOUT_XKEY: curve?.getPublicKey() ?? '',
   LANES_JWT_SECRET: 'x'.repeat(32),
 };
 
@@ -57,11 +68,11 @@ describe('docker-compose.yml', () => {
   const services = under(compose, /^services:$/);
 
   test('runs the two servers and each room as a service of its own', () => {
-    expect(namesIn(services).sort()).toEqual(['api', 'mongo', 'nats', 'notifier', 'projector']);
+    expect(namesIn(services).sort()).toEqual(['api', 'bridge', 'mongo', 'nats', 'notifier', 'projector']);
     for (const name of namesIn(services)) {
       const service = under(services, new RegExp(`^${name}:$`));
       expect(namesIn(service), name).toContain('healthcheck');
-      if (['api', 'projector', 'notifier'].includes(name)) expect(service).toContain(`command: ["${name}"]`);
+      if (['api', 'projector', 'notifier', 'bridge'].includes(name)) expect(service).toContain(`command: ["${name}"]`);
       else expect(namesIn(service), name).toContain('volumes');
     }
   });
@@ -108,6 +119,8 @@ describe('docker-compose.yml', () => {
       const nats = under(under(compose, /^configs:$/), /^nats:$/);
       const content = filled(under(nats, /^content: \|$/), given);
       expect(content).toContain('sync_interval: always');
+      // The same walls between integrations and lanes as in the embedded server.
+      for (const [from, to] of Object.entries(APPS_MAPPINGS)) expect(content).toContain(`"${from}": "${to}"`);
       const file = join(folder, 'lanes.conf');
       writeFileSync(file, content.replace('"/data"', JSON.stringify(folder)));
       const { binary } = await findServer('nats-server', { cacheDir: readSettings().cacheDir, print: () => {} });
