@@ -6,8 +6,9 @@ import type { Invariant, Violation } from './trace.ts';
 
 /** Beside the time of grace; TARGETS. Time in which what pushes need was down by plan does not count (`PushFacts.upMs`). */
 const PUSHED_WITHIN_MS = 60_000;
-/** I14. */
+/** I14. Of fewer no ratio is told. */
 const MOST = 1.2;
+export const COUNTED_FROM = 20;
 
 type Report = (invariant: Invariant, lane: string, what: string, evidence?: unknown) => void;
 
@@ -121,7 +122,7 @@ export interface Count {
   readonly offered: number;
 }
 
-export function countOf({ pushes }: Pushing): Count {
+export function countOf(pushes: readonly PushSeen[]): Count {
   const messages = pushes.filter(({ kind }) => kind === 'message');
   const taken = messages.filter(({ met }) => met === 'taken');
   const offered = new Set(taken.map(({ token, lane, seq }) => `${token} ${lane} ${seq}`)).size;
@@ -130,12 +131,13 @@ export function countOf({ pushes }: Pushing): Count {
 
 /** I14, on what providers took: whatever is more than one for a message and a device came twice. */
 function checkCount({ pushing }: PushFacts, report: Report): void {
-  const { taken, offered } = countOf(pushing);
-  if (taken > MOST * offered) report('I14', '', `${taken} pushes for ${offered} that were to be made`);
+  const { taken, offered } = countOf(pushing.pushes);
+  if (offered >= COUNTED_FROM && taken > MOST * offered)
+    report('I14', '', `${taken} pushes for ${offered} that were to be made`);
 }
 
 export function figuresOf(pushing: Pushing): string {
-  const { asked, taken, offered } = countOf(pushing);
+  const { asked, taken, offered } = countOf(pushing.pushes);
   const ratioOf = (count: number): string => (offered === 0 ? '–' : (count / offered).toFixed(3));
   const stored = pushing.marks.filter(({ answer }) => answer !== 'unknown' && answer.kind === 'stored').length;
   return `${taken} pushes taken for ${offered} messages and devices, ${ratioOf(taken)} each; ${asked} requests, ${ratioOf(asked)} each · ${stored} marks stored`;

@@ -107,6 +107,8 @@ function checkPushesTold(facts: PushFacts, told: DeliverySeen, say: (what: strin
     for (const { at } of sent)
       if (!taken.some(({ cameAt }) => cameAt <= at)) say(`sent to ${name} before it was taken`, taken);
   }
+  const stranger = attempts.find((attempt) => !devices.some(({ device }) => device === attempt.device));
+  if (stranger) say(`a push to ${stranger.device}, which the user has not`);
   const first = attempts.filter(({ outcome }) => outcome === 'SENT').map(({ at }) => at);
   if (notifiedAt !== (first.length === 0 ? undefined : Math.min(...first))) say('notified at another time');
   if ((notifiedAt === undefined) === (noPushReason === undefined)) say('notified, or a reason why not: one of both');

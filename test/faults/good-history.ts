@@ -12,9 +12,9 @@ import { readSome } from './good-reads.ts';
 import { type Random, randomOf } from './random.ts';
 import type { Answer, Attempt, HistoryEvent, StoredLaneRecord, Trace, Wish } from './trace.ts';
 
-const USERS = ['ada', 'ben', 'cyd', 'dan', 'eve'];
+export const USERS = ['ada', 'ben', 'cyd', 'dan', 'eve'];
 /** Where the run's clock and the lanes' clock begin. */
-const EPOCH = 1_750_000_000_000;
+export const EPOCH = 1_750_000_000_000;
 
 /** A lane as it grows: `states[n]` after event n, from `times[n]` on. */
 export interface Grown {
@@ -45,7 +45,9 @@ interface Step {
   run(): void;
 }
 
-export function goodHistory(seed: number): Trace {
+export const goodHistory = (seed: number): Trace => grow(seed).trace;
+
+export function grow(seed: number): { readonly trace: Trace; readonly lanes: readonly Grown[] } {
   const random = randomOf(seed);
   const grown = new Map<string, Grown>();
   const attempts: Attempt[] = [];
@@ -60,13 +62,14 @@ export function goodHistory(seed: number): Trace {
   const lanes = new Map([...grown.values()].map((lane) => [lane.lane, recordsOf(random, lane)]));
   const { history, parked } = storesOf(random, lanes);
   const reads = [...grown.values()].map((lane) => readSome(random, lane, USERS));
-  return {
+  const trace = {
     attempts,
     sessions: reads.flatMap(({ sessions }) => sessions),
     pages: reads.flatMap(({ pages }) => pages),
     surprises: [],
     stores: { lanes, history, parked },
   };
+  return { trace, lanes: [...grown.values()] };
 }
 
 function openLane(random: Random, lane: string, give: (time: number, given: Given) => void): void {
@@ -108,7 +111,9 @@ function attempt(
   const settle = (answer: Answer) => {
     const { user, lane, key, wish } = given;
     const process = random.pick(['api-0', 'api-1']);
-    attempts.push({ user, lane, key, wish, process, door: random.pick(['http', 'ws']), sentAt, answeredAt, answer });
+    const door = random.pick(['http', 'ws'] as const);
+    const answeredWallAt = EPOCH + answeredAt;
+    attempts.push({ user, lane, key, wish, process, door, sentAt, answeredAt, answeredWallAt, answer });
     goOn(random, answeredAt, given, answer, give);
   };
   const reaches = fate === 'answered' || fate === 'lost-after' || fate === 'unknown-after';

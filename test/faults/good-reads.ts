@@ -9,7 +9,7 @@ import { contentOf, type End, type Frame, type PageRead, type Session, seenOf } 
 const FOREVER = 100_000;
 
 /** The number of events that the lane had at a time. */
-const grownAt = ({ times }: Grown, time: number): number => times.findLastIndex((began) => began <= time);
+export const countAt = ({ times }: Grown, time: number): number => times.findLastIndex((began) => began <= time);
 const sightAt = (grown: Grown, user: string, count: number) =>
   sightOf(grown.states[count] as Lane, user as UserId, false);
 
@@ -60,7 +60,7 @@ function oneSession(
   const after = position.seq;
   const ended = (end: End, endedAt: number): Session => ({ ...session, after, frames, end, endedAt });
   let now = openedAt + random.int(0, 5);
-  const began = grownAt(grown, now);
+  const began = countAt(grown, now);
   const sight = sightAt(grown, user, began);
   if (!sight) return ended({ kind: 'error', code: 'NOT_FOUND' }, now + 1);
   // Where nothing is left up to the leaving, either answer will do.
@@ -83,7 +83,7 @@ function oneSession(
       frames.push({ type: 'CaughtUp', lane, seq: at, at: now });
       caughtUp = true;
     }
-    const seen = sightAt(grown, user, grownAt(grown, now));
+    const seen = sightAt(grown, user, countAt(grown, now));
     if (seen?.to === at) return ended({ kind: 'completed' }, now);
     // Gone and back with the history hidden: this stream cannot go on.
     if (seen && seen.from > at + 1)
@@ -105,7 +105,7 @@ function readPage(random: Random, grown: Grown, user: string, askedAt: number): 
   const seenAt = askedAt + random.int(0, 10);
   const answeredAt = seenAt + random.int(1, 10);
   const kind = random.pick(['messages', 'events'] as const);
-  const count = grownAt(grown, seenAt);
+  const count = countAt(grown, seenAt);
   const sight = sightAt(grown, user, count);
   const process = random.pick(['api-0', 'api-1']);
   if (!sight || sight.to !== Number.POSITIVE_INFINITY)

@@ -40,7 +40,8 @@ export function pushFactsOf(trace: Trace, pushing: Pushing, lanes: ReadonlyMap<s
     ({ token, lane }) => `${token} ${lane}`,
   );
   const dead = new Map<string, number>();
-  for (const { met, token, cameAt } of pushes) if (met === 'dead' && !dead.has(token)) dead.set(token, cameAt);
+  for (const { met, token, cameAt } of pushes)
+    if (met === 'dead') dead.set(token, Math.min(cameAt, dead.get(token) ?? cameAt));
   const entry = new Map(entries.map((one) => [`${one.lane} ${one.seq} ${one.user} ${one.device}`, one]));
   const answered = answeredOf(trace, pushing);
   const stored = storedOf(pushing);
