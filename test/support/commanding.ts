@@ -1,5 +1,8 @@
 /** The commands of integrations on real servers: the service with its stores, the api beside it, and integrations that come in. */
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
 import type { MsgHdrs, NatsConnection } from 'nats';
 import { Registry } from 'prom-client';
 import type { ReplyJson } from '../../bridge/answers.ts';
@@ -132,3 +135,9 @@ export async function startCommanding(
 }
 
 export const newKey = (): string => randomUUID();
+
+/** The stock `nats` command line, where this machine has it. */
+export function findNatsCli(): string | undefined {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), join(homedir(), 'go', 'bin')];
+  return folders.map((folder) => join(folder, 'nats')).find(existsSync);
+}
