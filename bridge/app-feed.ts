@@ -2,6 +2,7 @@
  * What one integration gets: its stream, how far each partition is in it, and how an event comes to stand there. An event is
  * appended only where it follows what the integration has of its conversation; where it cannot, a Reset stands in between.
  */
+import { randomUUID } from 'node:crypto';
 import { type AppId, type LaneId, messageIdOf, type Revision, revisionOf } from '../schema/ids.ts';
 import { appEvent, appStream, partitionOf } from '../schema/subjects.ts';
 import { ApiRefusal, type Questions } from '../services/journal/ask.ts';
@@ -127,7 +128,6 @@ export class AppFeed {
   /** The events of one conversation, in order. What is there already is left out. Never rejects. */
   async deliver(lane: LaneId, events: readonly FeedEvent[], options: WriteOptions): Promise<Delivered> {
     const subject = appEvent(this.app, lane);
-    let serial = false;
     let message = '';
     for (let tries = 0; tries < TRIES; tries++) {
       if (options.signal.aborted) return { kind: 'stopped' };
@@ -139,7 +139,7 @@ export class AppFeed {
         if (rest.length === 0) return DONE;
         if (this.isFull) return { kind: 'refused', isFull: true, message: 'the stream is full' };
         const items = rest.map(({ seq, payload }): Item => ({ seq, id: messageIdOf(lane, seq), payload: payload() }));
-        const written = await this.writer.write(subject, tail, items, { ...options, serial });
+        const written = await this.writer.write(subject, tail, items, options);
         if (written.stored > 0) {
           tries = 0;
           this.#parts.tails.keep(subject, this.#stream, written.tail);
@@ -148,7 +148,6 @@ export class AppFeed {
         if (written.kind === 'stopped') return { kind: 'stopped' };
         this.#parts.tails.forget(subject);
         if (written.kind === 'full') return { kind: 'refused', isFull: true, message: written.message };
-        serial = written.kind === 'conflict';
         message = written.message;
       } catch (error) {
         if (!(error instanceof JournalUnavailable || error instanceof ApiRefusal)) throw error;
@@ -169,8 +168,7 @@ export class AppFeed {
       const found = await this.#read(subject);
       if (found.at === 0) return 0;
       if (found.isReset && !isStale(found.at)) return found.at;
-      const reset = { seq: found.seq, payload: resetOf(lane, found.seq) };
-      const written = await this.writer.write(subject, found, [reset], { signal: NEVER });
+      const written = await this.writer.write(subject, found, [resetOf(lane, found.seq)], { signal: NEVER });
       this.#parts.tails.forget(subject);
       if (written.kind === 'stored') return written.tail.at;
     }
@@ -191,8 +189,7 @@ export class AppFeed {
       if (!cached && tail.at > 0) this.#parts.tails.keep(subject, this.#stream, tail);
       return tail;
     }
-    const seq = first.seq - 1;
-    const written = await this.writer.write(subject, tail, [{ seq, payload: resetOf(lane, seq) }], options);
+    const written = await this.writer.write(subject, tail, [resetOf(lane, first.seq - 1)], options);
     this.#parts.tails.forget(subject);
     if (written.kind !== 'stored') throw new JournalUnavailable(`a Reset cannot be stored now: ${written.message}`);
     return written.tail;
@@ -223,5 +220,8 @@ export class AppFeed {
 
 const NEVER = new AbortController().signal;
 
-const resetOf = (lane: LaneId, seq: number): Uint8Array =>
-  encoder.encode(JSON.stringify(externalReset(lane, seq, 'TOO_FAR_BEHIND')));
+const resetOf = (lane: LaneId, seq: number): Item => ({
+  seq,
+  id: `${messageIdOf(lane, seq)}:reset:${randomUUID()}`,
+  payload: encoder.encode(JSON.stringify(externalReset(lane, seq, 'TOO_FAR_BEHIND'))),
+});

@@ -54,7 +54,7 @@ export interface StreamInfo {
 /** Of one integration, durable or not. */
 export const CONSUMERS_MAX = 64;
 /** The expected sequence proves that nothing is stored twice; ids only spare the consumer what a repeated append would bring. */
-const DUPLICATES_NS = 5_000_000_000;
+const DUPLICATES_NS = 2_000_000_000;
 const POSITION_BYTES = 8 * 1024 * 1024;
 const ADVISORY_BYTES = 8 * 1024 * 1024;
 const NAME_IN_USE = 10058;

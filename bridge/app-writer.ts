@@ -1,9 +1,12 @@
 /**
- * Appends to one integration's stream. Every message of a subject names the sequence that it expects the subject's last one to
- * have: nothing is stored twice or out of order, whoever else writes, and whatever became of an answer.
+ * Appends to one integration's stream. Every message names the sequence that it expects the last one of its subject to have:
+ * nothing is stored twice or out of order, whoever else writes, and whatever became of an answer.
  *
- * Many are under way at once all the same: what goes over one connection is stored in its order, so the sequence of a message
- * that is not answered yet is foretold. A wrong foretelling is a conflict, never a wrong place.
+ * Many are under way at once all the same: the sequence of a message that is not answered yet is foretold. That alone would not do:
+ * at the foretold place another bridge's message of the same subject may lie. So what is sent while something is under way also
+ * names the id of the message sent before it, which must be the stream's last. Messages that hang together like this are stored
+ * one right after the other, or none of them from the first that is not. Where somebody else writes, too, they do not hang
+ * together, and each of a subject waits for the answer to the one before it.
  */
 import type { Msg } from 'nats';
 import { outcomeOf } from '../services/journal/append-outcome.ts';
@@ -13,8 +16,8 @@ import { answerOf, headersOf } from '../services/journal/message.ts';
 
 export interface Item {
   readonly seq: number;
-  /** `Nats-Msg-Id`. */
-  readonly id?: string | undefined;
+  /** `Nats-Msg-Id`: no other message of the stream has it. */
+  readonly id: string;
   readonly payload: Uint8Array;
 }
 /** The last message of a subject: the event's seq, and the message's sequence in the stream; 0 where there is none. */
@@ -31,8 +34,6 @@ export interface Written {
 }
 export interface WriteOptions {
   readonly signal: AbortSignal;
-  /** One after the other: after a conflict. */
-  readonly serial?: boolean;
   /** Leaves room for what is live. */
   readonly behind?: boolean;
 }
@@ -41,19 +42,27 @@ export interface WriteOptions {
 const IN_FLIGHT = 256;
 const IN_FLIGHT_BEHIND = 128;
 const ANSWER_MS = 3_000;
-const STOPPED = { kind: 'stopped', message: 'stopped' } as const;
+/** So long after a conflict everything waits for the answers to what it follows. */
+const ALONE_AGAIN_MS = 1_000;
+const WRONG_LAST_ID = '(10070)';
 
-interface Answered {
-  readonly outcome: AppendOutcome;
+interface Sent {
+  readonly outcome: Promise<AppendOutcome>;
+  readonly foretold: number | undefined;
+  readonly run: number;
 }
 
 export class AppWriter {
   readonly #link: Link;
   #inFlight = 0;
   readonly #waiting: { readonly live: (() => void)[]; readonly behind: (() => void)[] } = { live: [], behind: [] };
-  /** Messages sent so far; a stored one's sequence less its number here, as of the last answer. */
+  /** Counts the runs of messages that hang together. */
+  #run = 0;
+  /** Messages sent so far. A stored one's sequence less its number, where it is of this run. */
   #sent = 0;
   #ahead: number | undefined;
+  #lastId: string | undefined;
+  #sharedUntil = 0;
   /** Stored by this writer, for the account of what the stream holds. */
   bytes = 0;
 
@@ -61,55 +70,64 @@ export class AppWriter {
     this.#link = link;
   }
 
-  /** The stream may be another now: nothing is foretold until an answer came. */
+  /** The stream may be another now. */
   forget(): void {
-    this.#ahead = undefined;
+    this.#begin();
   }
 
   /** In order, until one of them is not stored. Never rejects. */
   async write(subject: string, tail: Tail, items: readonly Item[], options: WriteOptions): Promise<Written> {
-    const { signal, serial = false, behind = false } = options;
-    const under: Promise<Answered>[] = [];
-    let expected: number | undefined = tail.at;
+    const { signal, behind = false } = options;
+    const sent: Sent[] = [];
     let failed = false;
     for (const item of items) {
       await this.#place(behind);
-      if (signal.aborted || failed) {
+      const before = sent.at(-1);
+      let expected = before ? this.#foretold(before) : tail.at;
+      if (before && expected === undefined) {
+        const outcome = await before.outcome;
+        if (outcome.kind === 'stored') expected = outcome.revision;
+      }
+      if (signal.aborted || failed || expected === undefined) {
         this.#leave();
         break;
       }
-      if (expected === undefined) {
-        const { outcome } = (await under.at(-1)) as Answered;
-        if (outcome.kind !== 'stored') {
-          this.#leave();
-          break;
-        }
-        expected = outcome.revision;
-      }
-      const { answered, foretold } = this.#send(subject, expected, item);
-      under.push(answered);
-      answered.then(({ outcome }) => {
-        failed ||= outcome.kind !== 'stored';
+      const one = this.#send(subject, expected, item);
+      sent.push(one);
+      one.outcome.then(({ kind }) => {
+        failed ||= kind !== 'stored';
       });
-      expected = serial ? undefined : foretold;
     }
-    const outcomes = (await Promise.all(under)).map(({ outcome }) => outcome);
-    return writtenOf(outcomes, items, tail);
+    return writtenOf(await Promise.all(sent.map(({ outcome }) => outcome)), items, tail);
   }
 
-  #send(subject: string, expected: number, { id, payload }: Item) {
-    const headers = `Nats-Expected-Last-Subject-Sequence: ${expected}${id === undefined ? '' : `\r\nNats-Msg-Id: ${id}`}`;
+  /** Undefined: only the answer tells where it lies. */
+  #foretold({ foretold, run }: Sent): number | undefined {
+    return run === this.#run && !this.#isShared ? foretold : undefined;
+  }
+
+  /** Others write, too; or of several servers, which look at ids when the order is made already. */
+  get #isShared(): boolean {
+    return this.#link.isClustered || performance.now() < this.#sharedUntil;
+  }
+
+  #send(subject: string, expected: number, { id, payload }: Item): Sent {
+    // The place of the message itself is counted.
+    if (this.#isShared || this.#inFlight <= 1) this.#begin();
+    const follows = this.#lastId === undefined ? '' : `\r\nNats-Expected-Last-Msg-Id: ${this.#lastId}`;
+    const headers = `Nats-Expected-Last-Subject-Sequence: ${expected}${follows}\r\nNats-Msg-Id: ${id}`;
+    const run = this.#run;
     const number = this.#sent++;
     const foretold = this.#ahead === undefined ? undefined : this.#ahead + number;
-    const answered = new Promise<Answered>((resolve) => {
-      const settle = (outcome: AppendOutcome): void => {
-        if (outcome.kind === 'stored') {
-          this.#ahead = outcome.revision - number;
-          this.bytes += payload.length + subject.length + headers.length + 48;
-        } else if (outcome.kind === 'unknown') this.#ahead = undefined;
-        else if (this.#ahead !== undefined) this.#ahead--;
+    if (!this.#isShared) this.#lastId = id;
+    const outcome = new Promise<AppendOutcome>((resolve) => {
+      const settle = (answer: AppendOutcome): void => {
         this.#leave();
-        resolve({ outcome });
+        if (answer.kind === 'stored') {
+          if (run === this.#run) this.#ahead = answer.revision - number;
+          this.bytes += payload.length + subject.length + headers.length + 48;
+        } else if (run === this.#run) this.#break();
+        resolve(answer);
       };
       try {
         if (!this.#link.ask(new Put(settle), subject, payload, headersOf(headers)))
@@ -118,15 +136,26 @@ export class AppWriter {
         settle({ kind: 'busy', message: `not sent: ${(error as Error).message}` });
       }
     });
-    return { answered, foretold };
+    return { outcome, foretold, run };
   }
 
-  #place(behind: boolean): Promise<void> | void {
-    if (this.#inFlight < (behind ? IN_FLIGHT_BEHIND : IN_FLIGHT)) {
-      this.#inFlight++;
-      return;
-    }
-    return new Promise((go) => (behind ? this.#waiting.behind : this.#waiting.live).push(go));
+  /** The next message hangs together with none before it. */
+  #begin(): void {
+    this.#run++;
+    this.#ahead = undefined;
+    this.#lastId = undefined;
+  }
+
+  #break(): void {
+    this.#begin();
+    this.#sharedUntil = performance.now() + ALONE_AGAIN_MS;
+  }
+
+  #place(behind: boolean): Promise<void> | undefined {
+    if (this.#inFlight >= (behind ? IN_FLIGHT_BEHIND : IN_FLIGHT))
+      return new Promise((go) => (behind ? this.#waiting.behind : this.#waiting.live).push(go));
+    this.#inFlight++;
+    return undefined;
   }
 
   /** The place goes to the next in line, what is live before what is behind, or back. */
@@ -148,8 +177,9 @@ function writtenOf(outcomes: readonly AppendOutcome[], items: readonly Item[], b
   const stored = last + 1;
   if (stored === items.length) return { kind: 'stored', stored, tail, message: '' };
   const failure = outcomes[stored];
-  if (!failure || failure.kind === 'stored') return { ...STOPPED, stored, tail };
-  return { kind: failure.kind, stored, tail, message: 'message' in failure ? failure.message : 'wrong last sequence' };
+  if (!failure || failure.kind === 'stored') return { kind: 'stopped', stored, tail, message: 'stopped' };
+  const message = 'message' in failure ? failure.message : 'wrong last sequence';
+  return { kind: message.endsWith(WRONG_LAST_ID) ? 'conflict' : failure.kind, stored, tail, message };
 }
 
 class Put implements Asker {

@@ -53,6 +53,7 @@ interface Running {
   readonly feed: AppFeed;
   readonly loaded: Loaded;
   readonly subject: string;
+  readonly replayId: string;
   readonly from: number;
   readonly to: number;
 }
@@ -81,7 +82,7 @@ export class Replays {
     const to = Math.min(upTo ?? loaded.lane.seq, loaded.lane.seq, from + EVENTS_MOST - 1);
     const replayId = Date.now().toString(36) + randomBytes(6).toString('hex');
     const subject = appReplay(app, replayId, conversationId);
-    const run = this.#run({ feed, loaded, subject, from, to })
+    const run = this.#run({ feed, loaded, subject, replayId, from, to })
       .catch((error: unknown) => this.#parts.log.warn({ err: error, app, replayId }, 'a replay was given up'))
       .finally(() => this.#running.delete(run));
     this.#running.set(run, app);
@@ -93,7 +94,7 @@ export class Replays {
     await Promise.all(this.#running.keys());
   }
 
-  async #run({ feed, loaded, subject, from, to }: Running): Promise<void> {
+  async #run({ feed, loaded, subject, replayId, from, to }: Running): Promise<void> {
     const { id } = loaded.lane;
     let tail = NOTHING;
     let [reached, bytes] = [Math.min(from - 1, to), 0];
@@ -104,7 +105,7 @@ export class Replays {
           if (event.seq > to || event.seq < from || bytes > BYTES_MOST) continue;
           const payload = bytesOf(externalEvent(id, event));
           bytes += payload.length;
-          items.push({ seq: event.seq, payload });
+          items.push({ seq: event.seq, id: `${replayId}:${event.seq}`, payload });
         }
         tail = await this.#append(feed, subject, tail, items);
         reached = Math.max(reached, tail.seq);
@@ -112,7 +113,8 @@ export class Replays {
         if (this.#stopping.signal.aborted) return;
         if (reached >= to || bytes > BYTES_MOST || feed.isFull) break;
       }
-    await this.#append(feed, subject, tail, [{ seq: reached + 1, payload: bytesOf(externalCaughtUp(id, reached)) }]);
+    const end = { seq: reached + 1, id: `${replayId}:end`, payload: bytesOf(externalCaughtUp(id, reached)) };
+    await this.#append(feed, subject, tail, [end]);
   }
 
   /** All of them, or it throws. */
@@ -124,7 +126,7 @@ export class Replays {
       const rest = items.filter(({ seq }) => seq > tail.seq);
       if (rest.length === 0) return tail;
       if (tries > 0) await pause(tries * AGAIN_MS, signal);
-      const written = await feed.writer.write(subject, tail, rest, { signal, behind: true, serial: tries > 1 });
+      const written = await feed.writer.write(subject, tail, rest, { signal, behind: true });
       tail = written.tail;
       if (written.kind === 'stored') return tail;
       if (written.stored > 0) tries = 0;
