@@ -117,7 +117,7 @@ describe('npm start', () => {
   test('starts everything and says where it is', async () => {
     await start();
     await isReady();
-    expect(Object.keys(pids()).sort()).toEqual(['api', 'mongod', 'nats-server', 'notifier', 'projector', 'supervisor']);
+    expect(Object.keys(pids()).sort()).toEqual(['api', 'bridge', 'mongod', 'nats-server', 'notifier', 'projector', 'supervisor']);
     expect(said).toContain(readyz.replace('readyz', 'graphql'));
     expect(said).toContain('npm run -s lanes -- token alice');
     expect(said).toContain('LANES_FSYNC=default: a power cut can lose');
