@@ -5,6 +5,7 @@ import { outcomeOf } from '../services/journal/append-outcome.ts';
 import type { Questions } from '../services/journal/ask.ts';
 import { JournalUnavailable } from '../services/journal/journal.ts';
 import { headersOf, jsonOf, numberOf } from '../services/journal/message.ts';
+import { readStream } from './app-streams.ts';
 import type { DeadLetter } from './dead-letters.ts';
 
 /** `at`: the letter's own sequence in the integration's stream. */
@@ -15,15 +16,17 @@ export interface Listed {
 
 const BATCH = 200;
 
-/** The oldest first; one for each message and consumer. Throws JournalUnavailable, also where the integration has no stream. */
+/** Those that are there at the call, the oldest first; one for each message and consumer. None where the integration has no stream. Throws JournalUnavailable. */
 export async function* listDead(questions: Questions, app: AppId): AsyncGenerator<Listed> {
   const seen = new Set<string>();
-  for (let from = 1; ; ) {
+  const end = (await readStream(questions, appStream(app)))?.state.last_seq ?? 0;
+  for (let from = 1; from <= end; ) {
     const request = { seq: from, batch: BATCH, next_by_subj: appDeads(app) };
     const { messages } = await questions.batch(appStream(app), request);
     for (const { head, data } of messages) {
       const at = numberOf(head, 'Nats-Sequence');
       from = at + 1;
+      if (at > end) return;
       const letter = jsonOf(data) as DeadLetter;
       const name = `${letter.consumer} ${letter.streamSeq}`;
       if (seen.has(name)) await remove(questions, app, at);

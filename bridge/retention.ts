@@ -41,9 +41,21 @@ const CHUNK_BYTES = 1024 * 1024;
 const REPLAY_MS = 24 * 60 * 60 * 1000;
 
 interface Lying {
+  readonly bytes: number;
   readonly at: number;
   readonly subject: string;
   readonly storedAt: Millis;
+}
+
+/** Those that are old, and at least as many as hold `bytes`. */
+function oldestOf(chunk: readonly Lying[], olderThan: Millis, bytes: number): readonly Lying[] {
+  let freed = 0;
+  const end = chunk.findIndex((message) => {
+    const stays = message.storedAt >= olderThan && freed >= bytes;
+    freed += message.bytes;
+    return stays;
+  });
+  return end < 0 ? chunk : chunk.slice(0, end);
 }
 
 export class Retention {
@@ -122,7 +134,8 @@ export class Retention {
       const wantsRoom = isShort && bytes > ENOUGH_SHARE * config.max_bytes;
       if (state.messages === 0 || (!wantsRoom && Date.parse(state.first_ts) >= olderThan && !went)) break;
       const chunk = await this.#read(name, from);
-      const going = wantsRoom ? chunk : chunk.filter(({ storedAt }) => storedAt < olderThan);
+      const wanted = wantsRoom ? bytes - ENOUGH_SHARE * config.max_bytes : 0;
+      const going = oldestOf(chunk, olderThan, wanted);
       const last = going.at(-1);
       if (!last) break;
       await this.#tell(app, going, consumers);
@@ -172,7 +185,8 @@ export class Retention {
   async #read(name: string, seq: number, more: object = {}): Promise<Lying[]> {
     const request = { seq, batch: CHUNK, max_bytes: CHUNK_BYTES, ...more };
     const { messages } = await this.#parts.questions.batch(name, request);
-    return messages.map(({ head }) => ({
+    return messages.map(({ head, data }) => ({
+      bytes: head.length + data.length,
       at: numberOf(head, 'Nats-Sequence'),
       subject: headerOf(head, 'Nats-Subject'),
       storedAt: Date.parse(headerOf(head, 'Nats-Time-Stamp')),

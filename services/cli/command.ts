@@ -7,6 +7,8 @@ export type Given = {
   readonly positionals: readonly string[];
   /** The value of a text option; undefined where it was not given. */
   readonly text: (name: string) => string | undefined;
+  /** Whether an option without a value was given. */
+  readonly flag: (name: string) => boolean;
 };
 /** A command, loaded when it is asked for. */
 export type Entry = { readonly summary: string; readonly load: () => Promise<{ readonly command: Command }> };
@@ -39,7 +41,11 @@ export function parseGiven(command: Command, args: readonly string[]): Given | '
   const [fewest, most] = command.words;
   if (positionals.length < fewest) throw new UsageError('something is missing');
   if (positionals.length > most) throw new UsageError(`unexpected: ${positionals.slice(most).join(' ')}`);
-  return { positionals, text: (name) => (typeof values[name] === 'string' ? values[name] : undefined) };
+  return {
+    positionals,
+    text: (name) => (typeof values[name] === 'string' ? values[name] : undefined),
+    flag: (name) => values[name] === true,
+  };
 }
 
 /** The lines of a list of commands. */

@@ -13,6 +13,7 @@ export const command = groupOf(
     },
     revoke: { summary: 'ends it for good', load: () => import('./integration-revoke.ts') },
     lag: { summary: 'how far its consumers are behind', load: () => import('./integration-lag.ts') },
+    dead: { summary: 'what it gave up on, and gives it again', load: () => import('./integration-dead.ts') },
     keys: { summary: 'makes the seeds for a NATS of your own', load: () => import('./integration-keys.ts') },
   },
 );
