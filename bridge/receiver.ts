@@ -73,13 +73,13 @@ export class Receiver {
     this.#failingSince = downSince;
   }
 
-  /** `go`: whoever gets it has to report `took` or `failed` or `leave`. Else when to ask again. */
-  admit(now: Millis): 'go' | { readonly until: Millis } {
+  /** `go`, `probe`: whoever gets it has to report `took`, `failed` or `leave`. Else when to ask again. */
+  admit(now: Millis): 'go' | 'probe' | { readonly until: Millis } {
     if (now < this.#closedUntil) return { until: this.#closedUntil };
     if (this.#downSince === undefined) return 'go';
     if (this.#probing) return { until: now + this.#patience.firstMs };
     this.#probing = true;
-    return 'go';
+    return 'probe';
   }
 
   took(): void {
@@ -93,22 +93,23 @@ export class Receiver {
   }
 
   /** Nothing was learnt. */
-  leave(): void {
-    this.#probing = false;
+  leave(by: 'go' | 'probe'): void {
+    if (by === 'probe') this.#probing = false;
   }
 
-  failed(line: Line, { why, isNetwork, retryAfterMs }: Failure, now: Millis): void {
+  failed(line: Line, by: 'go' | 'probe', { why, isNetwork, retryAfterMs }: Failure, now: Millis): void {
     const { firstMs, probeMs, pauseMs } = this.#patience;
-    this.#probing = false;
+    this.leave(by);
     this.#why = why;
     this.#failingSince ??= now;
     if (this.#failing.size < DOWN_AFTER) this.#failing.add(line);
     if (isNetwork) this.#networkFailures++;
     if (retryAfterMs !== undefined) this.#close(now + Math.min(Math.max(retryAfterMs, firstMs), pauseMs));
-    if (this.#failing.size < DOWN_AFTER && this.#networkFailures < DOWN_AFTER) return;
+    const isDown = this.#failing.size >= DOWN_AFTER || this.#networkFailures >= DOWN_AFTER;
+    if (!isDown && this.#downSince === undefined) return;
     this.#downSince ??= this.#failingSince;
     // What was under way when it closed failed together with what closed it.
-    if (now >= this.#closedUntil)
+    if (by === 'probe' || this.#probes === 0)
       this.#close(now + spread(Math.min(firstMs * 2 ** Math.min(this.#probes++, 30), probeMs)));
   }
 

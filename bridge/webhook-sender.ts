@@ -304,7 +304,7 @@ export class WebhookSender {
     const to = webhook();
     if (to === undefined) return false;
     const admission = this.#receiver.admit(clock());
-    if (admission !== 'go') {
+    if (typeof admission === 'object') {
       work.dueAt = Math.max(work.dueAt, admission.until);
       return false;
     }
@@ -317,15 +317,15 @@ export class WebhookSender {
         this.#lanes.pass(work);
         return true;
       case 'gone':
-        this.#receiver.leave();
+        this.#receiver.leave(admission);
         work.dueAt = Number.POSITIVE_INFINITY;
         onGone();
         return false;
       case 'stopped':
-        this.#receiver.leave();
+        this.#receiver.leave(admission);
         return false;
       case 'failed':
-        this.#receiver.failed(work.line, attempt, clock());
+        this.#receiver.failed(work.line, admission, attempt, clock());
         this.#failed(work, attempt);
         return false;
       default:
