@@ -135,9 +135,11 @@ export class Worker {
       const among = new Set(item.u);
       const messages = [{ seq, by: event.by, at: event.at, revision }];
       const [judged] = (await judge(this.#parts, [{ loaded, messages, among }])) as [Judged];
+      // At one moment: whoever is heard of later is claimed, and closed by that.
       const reasons = reasonsOf(item, judged, hearing);
+      const wanted = pushesOf(subject, judged, hearing, asOf);
       await ledger.withdraw(subject, reasons);
-      const pushes = await this.#claimable(subject, pushesOf(subject, judged, hearing, asOf));
+      const pushes = await this.#claimable(subject, wanted);
       const claimedUntil = clock() + CLAIM_MS;
       const claims = pushes.map(({ claim }) => claim);
       const given = await ledger.claim(claims, claimedUntil, clock(), item.due);
