@@ -74,7 +74,7 @@ describe('lanes why', () => {
 });
 
 test('what is asked for wrongly is said with the usage', async () => {
-  const run = (...positionals: string[]) => command.run({ positionals, text: () => undefined });
+  const run = (...positionals: string[]) => command.run({ positionals, text: () => undefined, flag: () => false });
   await expect(run('no.id', '1')).rejects.toThrow("a conversation's id is");
   await expect(run('c1', 'x')).rejects.toThrow('a seq is a whole number from 1');
   await expect(run('c1', '0')).rejects.toThrow('a seq is a whole number from 1');
