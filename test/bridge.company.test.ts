@@ -1,8 +1,10 @@
 /** Which integrations are told of which event, against the one rule of who sees what. */
+import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { type Company, companyAt, NOBODY, toldOf } from '../bridge/company.ts';
-import { externalEvent } from '../bridge/external.ts';
+import { externalCaughtUp, externalEvent, externalReset } from '../bridge/external.ts';
 import type { LaneEvent } from '../schema/events.ts';
 import { type AppId, parseAppId, userOfApp } from '../schema/ids.ts';
 import { emptyLane, evolve, type Lane, visible } from '../services/lane/lane.ts';
@@ -113,5 +115,41 @@ describe('an event of a later version', () => {
       ...{ type: 'Later', conversationId: 'c1', seq: 3 },
       ...{ at: '1970-01-01T00:00:01.000Z', by: { id: 'alice' } },
     });
+  });
+});
+
+describe('the forms of what integrations get', () => {
+  const read = (path: string) => JSON.parse(readFileSync(path, 'utf8'));
+  const schemaOf = (path: string) => {
+    const { examples: _, ...json } = read(path);
+    return z.fromJSONSchema(json);
+  };
+
+  it('are those of the published schemas', () => {
+    const schemas = new Map(
+      ['ConversationCreated', 'MessageSent', 'MembersAdded', 'MemberRemoved'].map((type) => [
+        type,
+        schemaOf(`schema/events/${type}.json`),
+      ]),
+    );
+    fc.assert(
+      fc.property(life, (given) => {
+        for (const event of eventsOf(given)) {
+          const form = JSON.parse(JSON.stringify(externalEvent(LANE, event)));
+          expect(schemas.get(event.type)?.safeParse(form).error).toBeUndefined();
+        }
+      }),
+    );
+    expect(schemaOf('schema/frames/Reset.json').safeParse(externalReset(LANE, 4, 'TOO_FAR_BEHIND')).success).toBe(true);
+    expect(schemaOf('schema/frames/CaughtUp.json').safeParse(externalCaughtUp(LANE, 4)).success).toBe(true);
+  });
+
+  it.each(readdirSync('schema/frames'))('%s fits its examples, and lets none of them be left out', (file) => {
+    const { examples, required } = read(`schema/frames/${file}`);
+    const schema = schemaOf(`schema/frames/${file}`);
+    for (const example of examples) {
+      expect(schema.safeParse({ ...example, later: 1 }).error).toBeUndefined();
+      for (const name of required) expect(schema.safeParse({ ...example, [name]: undefined }).success).toBe(false);
+    }
   });
 });
