@@ -38,7 +38,7 @@ export class Channel {
   #wait = FIRST_WAIT_MS;
   #state: 'new' | 'following' | 'parked' | 'closed' = 'new';
 
-  /** `position`: the last event that the client knows of. */
+  /** `position`: where it begins. */
   constructor(parts: ChannelParts, position: number) {
     this.#parts = parts;
     this.#position = position;
@@ -47,6 +47,15 @@ export class Channel {
 
   get lane(): LaneId {
     return this.#parts.lane;
+  }
+
+  /** The last event that the client knows of. */
+  get position(): number {
+    return this.#position;
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closed';
   }
 
   open(): void {

@@ -4,10 +4,10 @@ import type { Api, Trouble } from './api.ts';
 import type { Capabilities } from './capabilities.ts';
 import { Channel, partLine } from './channel.ts';
 import { parseAsk, readAsk } from './chathistory.ts';
-import { pongOf } from './connection.ts';
-import { type Conversation, MAX_NAMED, readConversation, readConversations } from './directory.ts';
+import { readConversation } from './directory.ts';
 import type { Limits } from './limits.ts';
 import { cutTo, type Line } from './line.ts';
+import { type Asker, look, namesOf, smallAnswer } from './look.ts';
 import type { IrcMetrics } from './metrics.ts';
 import type { Lost, Outbox, Send } from './outbox.ts';
 import { type Message, readMessages } from './past.ts';
@@ -36,6 +36,8 @@ export class Session {
   /** Of open channels, and of those closed by now whose messages are still on their way. */
   readonly #outboxes = new Set<Outbox>();
   #batches = 0;
+  #isParked = false;
+  #isClosed = false;
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
@@ -43,6 +45,11 @@ export class Session {
 
   get #me(): UserId {
     return this.#parts.user;
+  }
+
+  get #asker(): Asker {
+    const { user, api } = this.#parts;
+    return { user, api, troubled: (command, target, trouble) => this.#troubled(command, target, trouble) };
   }
 
   get channels(): number {
@@ -63,10 +70,12 @@ export class Session {
 
   park(): void {
     this.#parts.metrics.parks.inc();
+    this.#isParked = true;
     for (const channel of this.#channels.values()) channel.park();
   }
 
   resume(): void {
+    this.#isParked = false;
     for (const channel of this.#channels.values()) channel.resume();
   }
 
@@ -77,6 +86,7 @@ export class Session {
 
   /** Settles when what was said is in its lanes, or its time is over. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const channel of this.#channels.values()) this.#leave(channel);
     await Promise.all([...this.#outboxes].map((outbox) => outbox.idle()));
     this.#parts.api.close();
@@ -116,56 +126,13 @@ export class Session {
       case 'WHO':
       case 'TOPIC':
       case 'LIST':
-        return only(...(await this.#look(command, params)));
+        return only(...(await look(this.#asker, command, params)));
       case 'CAP':
         return only(...this.#parts.capabilities.answer(params, this.#me));
       case 'TAGMSG':
         return only();
       default:
-        return only(this.#small(command, params));
-    }
-  }
-
-  /** What needs nobody else for its answer. */
-  #small(command: string, params: readonly string[]): Line {
-    const [first = '', second = ''] = params;
-    const answer = (numeric: string, ...rest: string[]) => say.reply(numeric, this.#me, ...rest);
-    switch (command) {
-      case 'PING':
-        return pongOf(params);
-      case 'MODE':
-        if (!first.startsWith('#')) return answer('221', '+');
-        if (second === '') return answer('324', first, '+');
-        return /^\+?b$/.test(second)
-          ? answer('368', first, 'There are no bans')
-          : answer('482', first, 'Modes do not change here');
-      case 'NICK':
-        return answer('484', 'Your nick is your user id');
-      case 'PASS':
-      case 'USER':
-        return answer('462', 'You are registered');
-      case 'AUTHENTICATE':
-        return answer('907', 'You have authenticated already');
-      case 'USERHOST':
-        return answer(
-          '302',
-          params
-            .slice(0, 5)
-            .map((nick) => `${nick}=+${nick}@lanes`)
-            .join(' '),
-        );
-      case 'ISON':
-        return answer('303', '');
-      case 'MOTD':
-        return answer('422', 'There is no message of the day');
-      case 'WHOIS':
-        return answer(
-          '318',
-          params.at(-1) ?? this.#me,
-          'Nothing is known of users but their conversations: /who #channel',
-        );
-      default:
-        return answer('421', command, 'There is no such command here');
+        return only(smallAnswer(this.#me, command, params));
     }
   }
 
@@ -211,10 +178,10 @@ export class Session {
         if (channel) opened.push(channel);
       }
     }
-    const open = () => {
-      for (const channel of opened) channel.open();
+    const begin = () => {
+      for (const channel of opened) void this.#begin(channel);
     };
-    return { lines, written: open };
+    return { lines, written: begin };
   }
 
   /** Clients take names that differ in capitals alone for one; here they are two. */
@@ -223,27 +190,40 @@ export class Session {
   }
 
   async #open(lane: LaneId): Promise<{ readonly channel?: Channel; readonly shown: readonly Line[] }> {
-    const { api, capabilities, limits } = this.#parts;
     const name = say.channelOf(lane);
-    const answer = await readConversation(api, lane);
+    const answer = await readConversation(this.#parts.api, lane);
     if (answer.kind === 'trouble') return { shown: [say.reply('437', this.#me, name, answer.message)] };
     const conversation = answer.data;
     if (!conversation) return { shown: [say.noSuchChannel(this.#me, name)] };
-    const channel = this.#follow(lane, conversation.lastSeq);
     const shown: Line[] = [{ prefix: say.maskOf(this.#me), command: 'JOIN', params: [name] }];
     if (say.topicOf(conversation) !== null) shown.push(say.topic(this.#me, conversation));
-    shown.push(...this.#names(conversation));
+    shown.push(...namesOf(this.#me, conversation));
+    return { channel: this.#follow(lane, conversation.lastSeq), shown };
+  }
+
+  /** What is past is shown before what comes, and holds up nothing else. */
+  async #begin(channel: Channel): Promise<void> {
+    const { api, capabilities, limits, write } = this.#parts;
+    const { lane, position } = channel;
+    // The client may have gone while the api was asked.
+    if (this.#isClosed) {
+      this.#leave(channel);
+      return;
+    }
     // A client that can ask for the past asks for what it lacks.
     if (!capabilities.has('draft/chathistory')) {
       const past = await readMessages(api, lane, { limit: limits.shownAtJoin, end: 'newest' });
-      if (past.kind === 'trouble') shown.push(this.#troubled('JOIN', name, past));
+      if (channel.isClosed) return;
+      if (past.kind === 'trouble')
+        write([this.#complaint('JOIN', past.code, say.channelOf(lane), `The past cannot be shown: ${past.message}`)]);
       else {
         // What came since is brought by the stream.
-        const messages = (past.data ?? []).filter(({ seq }) => seq <= conversation.lastSeq);
-        if (messages.length > 0) shown.push(...this.#past(lane, messages));
+        const messages = (past.data ?? []).filter(({ seq }) => seq <= position);
+        if (messages.length > 0) write(this.#past(lane, messages));
       }
     }
-    return { channel, shown };
+    channel.open();
+    if (this.#isParked) channel.park();
   }
 
   #follow(lane: LaneId, position: number): Channel {
@@ -316,47 +296,6 @@ export class Session {
 
   #batch(type: string, params: readonly string[], lines: readonly Line[]): readonly Line[] {
     return this.#parts.capabilities.has('batch') ? say.batched(this.#newBatch(), type, params, lines) : lines;
-  }
-
-  async #look(
-    command: 'NAMES' | 'WHO' | 'TOPIC' | 'LIST',
-    [name = '', changed]: readonly string[],
-  ): Promise<readonly Line[]> {
-    if (command === 'LIST') return this.#list();
-    const lane = laneOf(name);
-    if (command === 'WHO' && !name.startsWith('#')) return [say.reply('315', this.#me, name || '*', 'End of WHO')];
-    if (command === 'TOPIC' && changed !== undefined) return [say.reply('482', this.#me, name, 'Titles do not change')];
-    if (!lane) return [say.noSuchChannel(this.#me, name)];
-    const answer = await readConversation(this.#parts.api, lane);
-    if (answer.kind === 'trouble') return [this.#troubled(command, name, answer)];
-    if (!answer.data) return [say.noSuchChannel(this.#me, name)];
-    if (command === 'TOPIC') return [say.topic(this.#me, answer.data)];
-    return command === 'NAMES' ? this.#names(answer.data) : say.who(this.#me, name, answer.data.members);
-  }
-
-  #names({ id, members, isCut }: Conversation): readonly Line[] {
-    const name = say.channelOf(id);
-    const cut = isCut ? [say.say(name, `Only the first ${MAX_NAMED} members are named`)] : [];
-    return [...say.names(this.#me, name, members), ...cut];
-  }
-
-  async #list(): Promise<readonly Line[]> {
-    const answer = await readConversations(this.#parts.api);
-    if (answer.kind === 'trouble') return [this.#troubled('LIST', '*', answer)];
-    const lines = answer.data.map((conversation) =>
-      say.reply(
-        '322',
-        this.#me,
-        say.channelOf(conversation.id),
-        String(conversation.memberCount),
-        say.topicOf(conversation) ?? '',
-      ),
-    );
-    return [
-      say.reply('321', this.#me, 'Channel', 'Members  Title'),
-      ...lines,
-      say.reply('323', this.#me, 'End of LIST'),
-    ];
   }
 
   #troubled(command: string, target: string, { code, message }: Trouble): Line {
