@@ -24,8 +24,11 @@ export interface DeadLetter {
   readonly type: 'DeadLetter';
   readonly conversationId: LaneId;
   readonly seq: number;
-  /** `TERMINATED`: refused for good. `MAX_DELIVERIES`: given so often as the consumer allows, and never acknowledged. */
-  readonly reason: 'TERMINATED' | 'MAX_DELIVERIES';
+  /**
+   * `TERMINATED`: refused for good. `MAX_DELIVERIES`: given so often as the consumer allows, and never acknowledged. `WEBHOOK`: its
+   * receiver did not take it in a day; `message` has its last answer.
+   */
+  readonly reason: 'TERMINATED' | 'MAX_DELIVERIES' | 'WEBHOOK';
   /** What the integration said with its refusal. */
   readonly message?: string;
   readonly consumer: string;

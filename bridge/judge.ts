@@ -47,9 +47,10 @@ export function judge(
   return { kind: 'in', integration, door, since: sinceOf(integration) };
 }
 
-const NOBODYS_HASH = hashOfSecret('');
+/** Of nobody's secret: what a claim is compared with where there is nothing to compare it with. */
+export const NOBODYS_HASH = hashOfSecret('');
 
-function isSecretOf(secret: string, hash: string): boolean {
+export function isSecretOf(secret: string, hash: string): boolean {
   const [given, kept] = [Buffer.from(hashOfSecret(secret)), Buffer.from(hash)];
   return given.length === kept.length && timingSafeEqual(given, kept);
 }

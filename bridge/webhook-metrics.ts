@@ -49,3 +49,14 @@ export function webhookMetrics(registry: Registry, facts: () => WebhookFacts): W
     alarm: () => alarms.inc(),
   };
 }
+
+/** `outcome`: `accepted`, a refusal's or an error's code, or `gone`: the caller went away. */
+export function hookMetrics(registry: Registry): (outcome: string) => void {
+  const received = new Counter({
+    name: 'lanes_webhook_received_total',
+    help: 'Webhooks that came in, by what became of them',
+    labelNames: ['outcome'],
+    registers: [registry],
+  });
+  return (outcome) => received.inc({ outcome });
+}

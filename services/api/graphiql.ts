@@ -10,9 +10,9 @@ import { gzip } from 'node:zlib';
 import { SignJWT } from 'jose';
 import { APP_PREFIX, ID_RULE, parseUserId } from '../../schema/ids.ts';
 import type { Config } from '../config.ts';
+import { isJson, readBody } from '../http-body.ts';
 import { apiError, badInput } from './errors.ts';
 import { accepts, refuse } from './http-answer.ts';
-import { isJson, readBody } from './http-body.ts';
 import { isLoopbackName } from './origins.ts';
 import { packageFile } from './package-files.ts';
 

@@ -1,6 +1,7 @@
 /** Every HTTP request: who is let in, and which of the doors behind it answers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ExecutionResult, GraphQLError, OperationTypeNode } from 'graphql';
+import { isJson, readBody } from '../http-body.ts';
 import type { Lanes } from '../journal/lanes.ts';
 import type { Logger } from '../logger.ts';
 import type { Admission } from './admission.ts';
@@ -11,7 +12,6 @@ import { type Engine, isSubscription, NOT_HERE, type Operation, type Params, par
 import { apiError, badInput, publicError, unavailable } from './errors.ts';
 import type { GraphiQL } from './graphiql.ts';
 import { accepts, acceptsOnlyEvents, answer, refuse, statusOf } from './http-answer.ts';
-import { isJson, readBody } from './http-body.ts';
 import { corsHeadersOf, type Origins } from './origins.ts';
 import type { Readiness } from './readiness.ts';
 import { type EventStreams, writeEvents } from './sse.ts';

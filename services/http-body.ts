@@ -1,14 +1,17 @@
-/** A request's body as JSON, bounded, and told from everything that is none. */
+/** A request's body, bounded, as it is or as JSON, and told from everything that is none. */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import { MAX_REQUEST_BYTES } from '../../schema/commands.ts';
+import { MAX_REQUEST_BYTES } from '../schema/commands.ts';
 
-export type Body =
-  | { readonly kind: 'json'; readonly value: unknown }
+type Unread =
   | { readonly kind: 'too-large' }
-  | { readonly kind: 'bad'; readonly rule: string }
   /** The client went away. */
   | { readonly kind: 'gone' };
+export type Bytes = { readonly kind: 'bytes'; readonly bytes: Buffer } | Unread;
+export type Body =
+  | { readonly kind: 'json'; readonly value: unknown }
+  | { readonly kind: 'bad'; readonly rule: string }
+  | Unread;
 
 /** How long a body that is over the limit is still read and thrown away, so that its sender gets to see the answer. */
 const LINGER_MS = 2_000;
@@ -22,8 +25,14 @@ export const isJson = ({ headers }: IncomingMessage): boolean => {
   return type?.trim() === 'application/json' && isUtf8Text && headers['content-encoding'] === undefined;
 };
 
+/** A body as JSON. Never rejects. */
+export async function readBody(request: IncomingMessage): Promise<Body> {
+  const bytes = await readBytes(request);
+  return bytes.kind === 'bytes' ? jsonOf(bytes.bytes) : bytes;
+}
+
 /** Never rejects. Listeners instead of the request's iterator: this is on the way of every send. */
-export function readBody(request: IncomingMessage): Promise<Body> {
+export function readBytes(request: IncomingMessage): Promise<Bytes> {
   return new Promise((resolve) => {
     if (Number(request.headers['content-length'] ?? 0) > MAX_REQUEST_BYTES) {
       discard(request);
@@ -41,7 +50,10 @@ export function readBody(request: IncomingMessage): Promise<Body> {
       resolve(TOO_LARGE);
     };
     request.on('data', onData);
-    request.once('end', () => resolve(jsonOf(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks))));
+    request.once('end', () => {
+      const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+      resolve({ kind: 'bytes', bytes });
+    });
     request.once('error', () => resolve({ kind: 'gone' }));
     request.once('close', () => resolve({ kind: 'gone' }));
   });

@@ -1,19 +1,19 @@
 /** What a webhook's receiver did not take in time, as it lies on the integration's `dead` subjects. */
 import type { Millis } from '../schema/ids.ts';
+import type { DeadLetter } from './dead-letters.ts';
 import type { SourceEvent } from './webhook-source.ts';
 
-/** The form is that of every dead letter (dead-letters.ts). */
 export function webhookLetterOf(
   { lane, at: streamSeq, body }: SourceEvent,
   given: { readonly message: string; readonly deliveries: number; readonly at: Millis },
-) {
+): DeadLetter {
   const event = jsonOf(body);
   const { message, deliveries } = given;
   return {
-    type: 'DeadLetter' as const,
+    type: 'DeadLetter',
     conversationId: lane,
     seq: event.seq,
-    reason: 'WEBHOOK' as const,
+    reason: 'WEBHOOK',
     ...{ message, consumer: 'webhook', deliveries, at: new Date(given.at).toISOString(), streamSeq, event },
   };
 }
