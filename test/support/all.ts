@@ -21,6 +21,7 @@ const CHECKS: readonly Check[] = [
   { name: 'format and lint', args: ['node_modules/@biomejs/biome/bin/biome', 'check', '--max-diagnostics=50', '.'] },
   { name: 'types', args: ['node_modules/typescript/bin/tsc', '--noEmit', '--incremental', 'false', '-p', '.'] },
   { name: 'generated types are current', args: [BOOTSTRAP, '--run', 'schema/generate.ts', '--check'] },
+  { name: 'asyncapi.yaml is current', args: [BOOTSTRAP, '--run', 'bridge/generate.ts', '--check'] },
 ];
 const FAULTS: Check = { name: 'a short fault run', args: [BOOTSTRAP, '--run', 'test/faults/run.ts'] };
 
