@@ -5,10 +5,12 @@ import type { MqttClient } from 'mqtt';
 import type { NatsConnection } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Credentials, credentialsOf, newSecret, revoked, rotated } from '../bridge/credentials.ts';
+import { openGate } from '../bridge/gate.ts';
 import { newCalloutSeeds } from '../services/callout-keys.ts';
 import { ConfigError } from '../services/config.ts';
 import type { Integration } from '../services/journal/integrations.ts';
 import { openIntegrations } from '../services/journal/integrations-jetstream.ts';
+import { openLink } from '../services/journal/link.ts';
 import { type Doors, enterByMqtt, enterByNats, silent, startDoors } from './support/doors.ts';
 import { openRaw, type RawNats } from './support/raw-nats.ts';
 
@@ -233,6 +235,71 @@ describe('with nobody at the door', () => {
     await Promise.all([...entered, ...more].map((nats) => nats.closed()));
     await second.stop();
   }, 60_000);
+});
+
+describe('with encrypted questions', () => {
+  it('they are read, and answered', async () => {
+    const doors = await startDoors({ encrypted: true });
+    const who = await doors.enrol();
+    const entered = await enterAll(who);
+    await refusedByAll(withPassword(who, 'wrong'));
+    await entered.nats.close();
+    entered.raw.close();
+    await entered.mqtt.endAsync(true);
+    await doors.stop();
+  }, 60_000);
+});
+
+describe('the limits of a connection', () => {
+  let doors: Doors;
+  beforeAll(async () => {
+    doors = await startDoors();
+  }, 60_000);
+  afterAll(() => doors?.stop());
+
+  it('are told by the server: subscriptions, and the size of a message', async () => {
+    const who = await doors.enrol();
+    const open = () => openRaw(who.nats.url, who.nats.user, who.nats.password);
+    const many = await open();
+    const subscribing = async (): Promise<string> => {
+      for (let i = 0; i <= 1_000; i++) {
+        const errors = await many.subscribe(`${who.nats.inboxPrefix}.x${i}`);
+        if (errors.length > 0) return `${i} ${errors}`;
+      }
+      return 'all';
+    };
+    expect(await subscribing().catch((error: Error) => error.message)).toMatch(/maximum subscriptions exceeded/i);
+    const large = await open();
+    const publishing = large.publish(`chat.app.${who.app}.cmd.send`, 'x'.repeat(1_100_000));
+    expect(await publishing.then(String, (error: Error) => error.message)).toMatch(/maximum payload violation/i);
+  });
+
+  it('hold one integration at the gate, and no other', async () => {
+    const [one, other] = [await doors.enrol(), await doors.enrol()];
+    const outcomes: string[] = [];
+    const config = doors.config;
+    const link = await openLink({ ...(config.natsBridge ?? config.nats), log: silent, name: 'gate' });
+    const gate = openGate({
+      link,
+      log: silent,
+      rate: { perSecond: 1, burst: 5 },
+      observe: (one) => outcomes.push(one),
+    });
+    const requests = async (who: Credentials): Promise<void> => {
+      const client = await enterByNats(who);
+      for (let i = 0; i < 40; i++)
+        client.publish(`$JS.API.STREAM.INFO.APP_${who.app}`, '', { reply: `${who.nats.inboxPrefix}.x` });
+      await client.flush();
+      await client.close();
+    };
+    await requests(one);
+    await expect.poll(() => outcomes).toContain('limited');
+    const before = outcomes.length;
+    await requests(other);
+    await expect.poll(() => outcomes.slice(before)).toContain('passed');
+    gate.stop();
+    await link.close();
+  });
 });
 
 describe('without a user of the system account', () => {

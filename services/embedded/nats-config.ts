@@ -13,7 +13,8 @@ export interface NatsConfigParts {
   readonly sys: { readonly user: string; readonly password: string };
   /** Public keys. */
   readonly issuer: string;
-  readonly curve: string;
+  /** undefined: questions of who somebody is go in clear text, which on one machine they may. */
+  readonly curve: string | undefined;
   /** `host:port`; undefined: off. */
   readonly mqtt: string | undefined;
   readonly webSocket: string | undefined;
@@ -28,7 +29,9 @@ const APPS_SUBSCRIPTIONS = 1_000;
 
 const APPS = 'APPS';
 const MQTT = `${APPS}${MQTT_ACCOUNT_SUFFIX}`;
-const LIMITS = `limits { max_connections: ${APPS_CONNECTIONS}, max_subscriptions: ${APPS_SUBSCRIPTIONS} }`;
+/** The largest event, of a conversation with 10,000 members, is 0.8 MB; a request has 256 KiB at most. */
+const limitsOf = (payload: string): string =>
+  `limits { max_connections: ${APPS_CONNECTIONS}, max_subscriptions: ${APPS_SUBSCRIPTIONS}, max_payload: ${payload} }`;
 
 const quoted = JSON.stringify;
 const userOf = ({ user, password }: { readonly user: string; readonly password: string }): string =>
@@ -54,7 +57,7 @@ accounts {
   ${APPS} {
     jetstream: enabled
     users: [ ${userOf(bridge)} ]
-    ${LIMITS}
+    ${limitsOf('1MB')}
     exports: [ ${APPS_TO_MQTT.map((subject) => `{ stream: ${quoted(subject)} }`).join(', ')} ]
     imports: [ { stream: { account: ${MQTT}, subject: ${quoted(MQTT_TO_APPS)} } } ]
     mappings {
@@ -65,7 +68,7 @@ ${Object.entries(APPS_MAPPINGS)
   }
   ${MQTT} {
     jetstream: enabled
-    ${LIMITS}
+    ${limitsOf('1MB')}
     exports: [ { stream: ${quoted(MQTT_TO_APPS)} } ]
     imports: [ ${APPS_TO_MQTT.map((subject) => `{ stream: { account: ${APPS}, subject: ${quoted(subject)} } }`).join(', ')} ]
   }
@@ -75,8 +78,7 @@ system_account: SYS
 authorization {
   auth_callout {
     issuer: ${quoted(parts.issuer)}
-    xkey: ${quoted(parts.curve)}
-    account: ${APPS}
+${parts.curve === undefined ? '' : `    xkey: ${quoted(parts.curve)}\n`}    account: ${APPS}
     auth_users: [ ${[lanes, bridge, sys].map(({ user }) => quoted(user)).join(', ')} ]
   }
 }

@@ -28,6 +28,8 @@ const NO_LISTENERS: NatsListeners = { mqttPort: 0, wsPort: 0 };
 export type NatsOptions = Pick<Settings, 'dataDir' | 'natsPort' | 'fsync'> & {
   readonly binary: string;
   readonly listeners?: NatsListeners;
+  /** The server encrypts what it asks the bridge; default: no, both are on this machine. */
+  readonly encrypted?: boolean;
 };
 type NatsRuntime = Required<Pick<Runtime, 'nats' | 'natsSys' | 'natsBridge' | 'natsCalloutSeedFile' | 'natsPublic'>>;
 
@@ -99,10 +101,9 @@ export async function startNatsServer(options: NatsOptions, stopping?: AbortSign
   return { pid: running.pid, port, exited: running.exited, stop: () => running.stop(STOP_MS) };
 }
 
-function configOf({ dataDir, natsPort, fsync, listeners = NO_LISTENERS }: NatsOptions): string {
+function configOf({ dataDir, natsPort, fsync, listeners = NO_LISTENERS, encrypted = false }: NatsOptions): string {
   const { nats, natsSys, natsBridge } = natsRuntimeOf({ dataDir, natsPort });
   const { issuer, curve } = parseCalloutKeys(readCalloutSeeds(dataDir), secretPathOf(dataDir, CALLOUT_SEED));
-  if (curve === undefined) throw new ConfigError(`${secretPathOf(dataDir, CALLOUT_SEED)} is not whole: remove it`);
   return natsConfigOf({
     listen: `${HOST}:${natsPort}`,
     storeDir: pathsOf(dataDir).nats,
@@ -111,7 +112,7 @@ function configOf({ dataDir, natsPort, fsync, listeners = NO_LISTENERS }: NatsOp
     bridge: natsBridge,
     sys: natsSys ?? { user: '', password: '' },
     issuer: issuer.getPublicKey(),
-    curve: curve.getPublicKey(),
+    curve: encrypted ? curve?.getPublicKey() : undefined,
     mqtt: listeners.mqttPort === 0 ? undefined : `${HOST}:${listeners.mqttPort}`,
     webSocket: listeners.wsPort === 0 ? undefined : `${HOST}:${listeners.wsPort}`,
   });

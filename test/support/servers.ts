@@ -52,6 +52,8 @@ export type ServerOptions = {
   readonly mongo?: boolean;
   /** true: nats-server listens for WebSocket and MQTT, too. */
   readonly listeners?: boolean;
+  /** true: nats-server encrypts what it asks of who somebody is. */
+  readonly encrypted?: boolean;
   readonly dir?: string;
 };
 
@@ -94,7 +96,11 @@ export async function startServers(options: ServerOptions = {}): Promise<TestSer
   const [nats, mongo] = await Promise.all([
     serverOf(options.nats ?? true, async () => {
       const { binary } = await findServer('nats-server', { cacheDir, print });
-      return () => startNatsServer({ ...where, binary, listeners, fsync: options.fsync ?? 'default' });
+      return () =>
+        startNatsServer({
+          ...{ ...where, binary, listeners, fsync: options.fsync ?? 'default' },
+          encrypted: options.encrypted ?? false,
+        });
     }),
     serverOf(options.mongo ?? true, async () => {
       const { binary } = await findServer('mongod', { cacheDir, print });
