@@ -1,4 +1,5 @@
 /** Who comes in at the doors for integrations, who does not any more, and what goes on while nobody answers there. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MqttClient } from 'mqtt';
@@ -46,6 +47,18 @@ async function refusedByAll(who: Credentials): Promise<void> {
   await expect(enterByNats(who)).rejects.toThrow(/authorization/i);
   await expect(openRaw(who.nats.webSocketUrl ?? '', who.nats.user, who.nats.password)).rejects.toThrow(/Authorization/);
   await expect(enterByMqtt(who)).rejects.toThrow();
+}
+
+async function spawnCallout(doors: Doors): Promise<ChildProcess> {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'test/support/callout-process.ts'], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    env: doors.servers.environment({ LANES_PARTITIONS: '2', LANES_LOG_LEVEL: 'silent' }),
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.once('message', () => resolve());
+    child.once('exit', (code) => reject(new Error(`it ended with ${code}`)));
+  });
+  return child;
 }
 
 describe('with the doors open', () => {
@@ -223,6 +236,27 @@ describe('with nobody at the door', () => {
     writeFileSync(empty, 'SUAnothing\n');
     await expect(open({ natsCalloutSeedFile: empty })).rejects.toThrow(/holds no seeds/);
   });
+
+  it('of two processes at the door one is killed, and the other lets in', async () => {
+    const [one, other] = await Promise.all([spawnCallout(doors), spawnCallout(doors)]);
+    await (await enterByNats(who)).close();
+    let tries = 0;
+    const entering = async (): Promise<boolean> => {
+      tries++;
+      return enterByNats(who).then(
+        (nats) => nats.close().then(() => true),
+        () => false,
+      );
+    };
+    // Killed while questions are under way: those are given up by the server, and asked again by whoever comes again.
+    const flood = Promise.all(Array.from({ length: 20 }, entering));
+    one.kill('SIGKILL');
+    await flood;
+    await roomsGoOn();
+    for (let i = 0; i < 5; i++) expect(await entering()).toBe(true);
+    expect(tries).toBe(25);
+    other.kill('SIGKILL');
+  }, 60_000);
 
   it('of two callouts one is enough, and both together end whom one has let in', async () => {
     const [first, second] = [await doors.openCallout(), await doors.openCallout()];
