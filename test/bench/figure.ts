@@ -53,6 +53,7 @@ export interface Wanted {
 export const ratioAtLeast = (value: number): Goal => ({ of: 'ratio', is: 'at least', value });
 export const ratioAtMost = (value: number): Goal => ({ of: 'ratio', is: 'at most', value });
 export const moreAtMost = (value: number): Goal => ({ of: 'difference', is: 'at most', value });
+export const valueAtLeast = (value: number): Goal => ({ of: 'value', is: 'at least', value });
 export const valueAtMost = (value: number): Goal => ({ of: 'value', is: 'at most', value });
 
 export function spreadOf(values: readonly number[]): Spread | undefined {

@@ -15,7 +15,7 @@ export interface Room {
   stop(): Promise<void>;
 }
 export interface RoomOptions {
-  readonly name: 'api' | 'projector' | 'notifier';
+  readonly name: 'api' | 'projector' | 'notifier' | 'bridge';
   readonly environment: Readonly<Record<string, string>>;
   readonly logDir: string;
   /** More arguments of node itself. */
@@ -35,7 +35,7 @@ export async function spawnRoom({ name, environment, logDir, nodeArgs = [] }: Ro
   const child = spawn(process.execPath, [...nodeArgs, MAIN, name], {
     // The channel tells the room when we are gone.
     stdio: ['ignore', output, output, 'ipc'],
-    env: { ...environment, LANES_PORT: String(port), LANES_ADMIN_PORT: '0' },
+    env: { ...environment, LANES_PORT: String(port), LANES_ADMIN_PORT: '0', LANES_BRIDGE_PORT: '0' },
   });
   closeSync(output);
   const room: Room = { pid: child.pid ?? 0, port, stop: () => end(child) };

@@ -15,8 +15,13 @@ export interface Fill {
     readonly partitions: number;
   };
   readonly opened: undefined;
-  /** Lanes `<prefix>0000` …, `events` each, all by their only member. */
-  readonly run: { readonly prefix: string; readonly lanes: number; readonly events: number };
+  /** Lanes `<prefix>0000` …, `events` each, all by their only member; where there are `guests`, one of them is in each, in turn. */
+  readonly run: {
+    readonly prefix: string;
+    readonly lanes: number;
+    readonly events: number;
+    readonly guests?: readonly string[];
+  };
   /** Records written. */
   readonly result: number;
 }
@@ -28,19 +33,24 @@ let connection: NatsConnection | undefined;
 let partitions = 0;
 const key = keyMaker();
 
-function recordOf(lane: LaneId, seq: number): LaneRecord {
+function recordOf(lane: LaneId, seq: number, guest: UserId | undefined): LaneRecord {
   const stamp = { seq: seq as Seq, at: Date.now(), by: WRITER, key: key() as ClientKey, hash: 'x'.repeat(16) };
   const event: LaneEvent =
     seq === 1
-      ? { type: 'ConversationCreated', ...stamp, kind: 'GROUP', members: [WRITER] }
+      ? { type: 'ConversationCreated', ...stamp, kind: 'GROUP', members: guest ? [WRITER, guest] : [WRITER] }
       : { type: 'MessageSent', ...stamp, text: TEXT };
   return { v: 1, id: key(), lane, events: [event] };
 }
 
 /** Lane by lane in turn, so that the events of one lane are far apart in its stream, as they are in life. */
-function* records({ prefix, lanes, events }: Fill['run']): Generator<LaneRecord> {
+function* records({ prefix, lanes, events, guests = [] }: Fill['run']): Generator<LaneRecord> {
   for (let seq = 1; seq <= events; seq++)
-    for (let i = 0; i < lanes; i++) yield recordOf(`${prefix}${String(i).padStart(4, '0')}` as LaneId, seq);
+    for (let i = 0; i < lanes; i++)
+      yield recordOf(
+        `${prefix}${String(i).padStart(4, '0')}` as LaneId,
+        seq,
+        guests[i % guests.length] as UserId | undefined,
+      );
 }
 
 serve<Fill>({
