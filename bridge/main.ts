@@ -19,6 +19,7 @@ import { doorMetricsOf } from './door-metrics.ts';
 import { openCommands } from './open-commands.ts';
 import { openPump } from './pump.ts';
 import { openService } from './service.ts';
+import { openWebhooksIn } from './webhooks-in.ts';
 import { openWebhooksOut, type WebhooksOutParts } from './webhooks-out.ts';
 
 /** Folded lanes kept, in entries of about 150 bytes: some 75 MB. */
@@ -103,9 +104,10 @@ async function openDoors(opening: Opening, stores: Stores): Promise<void> {
   const replay = pump.replay.bind(pump);
   const { commands, observer } = keep(openCommands({ ...stores, config, replay, registry, log }));
   keep(await openService({ link, commands, version: versionOfPackage(), log, observer }));
-  const { caFile } = config.push;
-  const trust = caFile === null ? undefined : readTrust('LANES_PUSH_CA_FILE', caFile);
+  const { host, bridgePort: port, webhookCaFile } = config;
+  const trust = webhookCaFile === null ? undefined : readTrust('LANES_WEBHOOK_CA_FILE', webhookCaFile);
   keep(await openWebhooksOut({ integrations, link, registry, log, trust, ...given(testing) }, stopping));
+  keep(await openWebhooksIn({ host, port, integrations, commands, registry, log }));
   keep(await openCallout({ config, registry: integrations, log, metrics: doorMetricsOf(registry), signal: stopping }));
   log.info({ integrations: integrations.list().length }, 'integrations may come in');
 }

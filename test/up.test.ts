@@ -32,6 +32,7 @@ beforeAll(async () => {
     // The projector and the notifier take the next two.
     LANES_ADMIN_PORT: String(await freePorts()),
     LANES_NATS_PORT: String(await freePort()),
+    LANES_BRIDGE_PORT: '0',
     LANES_MONGO_PORT: String(await freePort()),
     LANES_FSYNC: 'default',
   };

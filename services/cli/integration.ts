@@ -14,6 +14,8 @@ export const command = groupOf(
     revoke: { summary: 'ends it for good', load: () => import('./integration-revoke.ts') },
     lag: { summary: 'how far its consumers are behind', load: () => import('./integration-lag.ts') },
     dead: { summary: 'what it gave up on, and gives it again', load: () => import('./integration-dead.ts') },
+    webhook: { summary: 'where its events are posted to', load: () => import('./integration-webhook.ts') },
+    hook: { summary: 'a URL and a secret that post messages as it', load: () => import('./integration-hook.ts') },
     keys: { summary: 'makes the seeds for a NATS of your own', load: () => import('./integration-keys.ts') },
   },
 );

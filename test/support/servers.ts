@@ -123,6 +123,7 @@ export async function startServers(options: ServerOptions = {}): Promise<TestSer
     LANES_NATS_WS_PUBLIC_URL: runtime.natsPublic.webSocket ?? '',
     LANES_MQTT_PUBLIC_URL: runtime.natsPublic.mqtt ?? '',
     LANES_MONGO_URL: mongoUrl,
+    LANES_BRIDGE_PORT: '0',
     LANES_STORE_BYTES: String(4 * 1024 ** 3),
     LANES_LOG_LEVEL: 'warn',
   };
