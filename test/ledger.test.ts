@@ -8,8 +8,9 @@ import { encodeRecord } from '../services/journal/record.ts';
 import type { PushResult } from '../services/notifier/push.ts';
 import { settledBy } from '../services/notifier/settle.ts';
 import { startOf } from '../services/notifier/start.ts';
-import { itemsOf, sweep } from '../services/notifier/sweep.ts';
+import { itemsOf, type SweepParts, sweep } from '../services/notifier/sweep.ts';
 import { Mongo } from '../services/views/connect.ts';
+import { openDevices } from '../services/views/devices.ts';
 import { type Claim, type Due, Ledger, type Settled, type Subject } from '../services/views/ledger.ts';
 import { createLedger, decisionsOf, entriesOf } from '../services/views/ledger-documents.ts';
 import { readStories } from '../services/views/ledger-reads.ts';
@@ -46,6 +47,17 @@ describe('the ledger', () => {
 
   const storyOf = async (seq: number, user = 'bob') =>
     (await readStories(await mongo.db(), LANE, seqOf(seq), [userId(user)])).get(userId(user));
+  const register = async (user: string, device: string) => {
+    const push = { provider: 'FCM', token: `${user}-${device}` } as const;
+    const registered = await openDevices(mongo, silent).register(userId(user), device as DeviceId, push);
+    if (registered.kind !== 'registered') throw new Error(registered.kind);
+    return registered.device;
+  };
+  const partsOf = (clock: () => number, put: WorkItem[]): SweepParts => ({
+    ...{ ledger, partitions: 2, clock, metrics: { swept: () => undefined }, bell: { ring: () => undefined } },
+    ...{ devices: openDevices(mongo, silent) },
+    queue: { put: async (_, items) => void put.push(...items) },
+  });
   const settled = (claim: Claim, now: Settled['now'], claimedUntil: number, o: 'SENT' | 'RETRYING'): Settled => ({
     ...{ claim, now, claimedUntil, attempt: { at: NOW, o } },
   });
@@ -134,10 +146,8 @@ describe('the ledger', () => {
     await ledger.claim(claims, NOW + 1, NOW);
     const put: WorkItem[] = [];
     let now = NOW + 10;
-    const parts = {
-      ...{ ledger, partitions: 2, clock: () => now, metrics: { swept: () => undefined } },
-      queue: { put: async (_: number, items: readonly WorkItem[]) => void put.push(...items) },
-    };
+    const parts = partsOf(() => now, put);
+    for (const user of ['bob', 'carol']) await register(user, 'phone');
     expect(await sweep(parts)).toBe(4);
     expect(put).toMatchObject([{ l: LANE, s: 4, u: ['bob', 'carol'], r: 4, at: NOW, c: 0, due: now + 60_000 }]);
     expect(await sweep(parts)).toBe(0);
@@ -147,6 +157,38 @@ describe('the ledger', () => {
     now += 60_000;
     await sweep(parts);
     expect(put.at(-1)).toMatchObject({ s: 4, u: ['bob', 'carol'] });
+  });
+
+  test('what is due to devices that cannot be reached any more is over at once, each with its reason', async () => {
+    const claims = [2, 3, 4].flatMap((seq) => ['old', 'phone'].map((device) => claimOf(seq, 'bob', device)));
+    await ledger.claim([...claims, claimOf(5, 'carol')], NOW + 1, NOW);
+    const { tokenHash = '' } = await register('bob', 'old');
+    await register('bob', 'phone');
+    await openDevices(mongo, silent).dropToken({
+      ...{ user: userId('bob'), device: 'old' as DeviceId, tokenHash, reason: 'UNREGISTERED' },
+    });
+    const put: WorkItem[] = [];
+    const rung: string[] = [];
+    await sweep({ ...partsOf(() => NOW + 10, put), bell: { ring: ({ lane, seq }) => rung.push(`${lane}:${seq}`) } });
+    expect(put).toMatchObject([{ s: 4, u: ['bob'] }]);
+    for (const seq of [2, 3, 4]) expect((await storyOf(seq))?.closed).toEqual(['TOKEN_DEAD']);
+    expect(await storyOf(5, 'carol')).toMatchObject({ isOpen: false, closed: ['NO_DEVICE'] });
+    expect(rung.sort()).toEqual(['c1:2', 'c1:3', 'c1:4', 'c1:5']);
+  });
+
+  test('a device without an address is given up, also by an item that is worked on before its time is written', async () => {
+    const [dead, cleared, held, other] = ['dead', 'cleared', 'held', 'other'].map((name) => claimOf(2, 'bob', name));
+    await ledger.claim([dead, cleared, other] as Claim[], NOW + 1, NOW);
+    await ledger.claim([held as Claim], NOW + 30_000, NOW);
+    await ledger.claim([claimOf(3)], NOW + 1, NOW);
+    const users = [userId('bob')];
+    await ledger.abandon(subjectOf(2), users, { now: NOW + 5, at: NOW + 60_000 }, [dead as Claim]);
+    const closed = (device: string) => entriesOf(db).findOne({ '_id.d': device as DeviceId, '_id.s': seqOf(2) });
+    const db = await mongo.db();
+    expect(await closed('dead')).toMatchObject({ why: 'TOKEN_DEAD' });
+    expect(await closed('cleared')).toMatchObject({ why: 'NO_PUSH_ADDRESS' });
+    expect(await closed('held')).toMatchObject({ due: NOW + 30_000 });
+    expect(await storyOf(3)).toMatchObject({ isOpen: true });
   });
 });
 

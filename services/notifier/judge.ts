@@ -4,7 +4,7 @@ import type { Journal } from '../journal/journal.ts';
 import { type Lanes, type Loaded, PoisonedLane } from '../journal/lanes.ts';
 import { lastSentBy } from '../lane/sent.ts';
 import type { Logger } from '../logger.ts';
-import type { Devices } from '../views/devices.ts';
+import type { DeviceRecord, Devices } from '../views/devices.ts';
 import type { ReceiptBoard } from '../views/receipts.ts';
 import { readSeqOf } from '../views/unread.ts';
 import type { ProviderName } from './push.ts';
@@ -37,6 +37,8 @@ export interface Judged {
   /** How many recipients had it in time. */
   readonly delivered: number;
   readonly readSeqOf: (user: UserId) => Seq;
+  /** Of who has not got it. */
+  readonly devices: ReadonlyMap<UserId, readonly DeviceRecord[]>;
 }
 
 /** Users in one question. */
@@ -80,12 +82,13 @@ export async function judge(parts: JudgeParts, cases: readonly Case[]): Promise<
     const given = { devices, settings, muted: muted.get(loaded) ?? new Map(), providers, now };
     return {
       ...one,
+      devices,
       verdicts: new Map(some.map((user) => [user, verdictOf(user, message, given)])),
     };
   });
 }
 
-interface Left extends Omit<Judged, 'verdicts'> {
+interface Left extends Omit<Judged, 'verdicts' | 'devices'> {
   readonly users: readonly UserId[];
 }
 

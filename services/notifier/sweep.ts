@@ -2,15 +2,19 @@
  * Takes up again what is due in the ledger: pushes that a provider did not take, and claims that ran out because whoever made them
  * died. They go through the work queue once more, so that they are looked at like new ones.
  */
-import { RECIPIENTS_MAX, type WorkItem } from '../../schema/delivery.ts';
+import { type NoPushReason, RECIPIENTS_MAX, type WorkItem } from '../../schema/delivery.ts';
 import type { Millis, UserId } from '../../schema/ids.ts';
 import { partitionOf } from '../../schema/subjects.ts';
+import type { DeliveryBell } from '../journal/bell.ts';
 import type { UndeliveredQueue } from '../journal/undelivered.ts';
+import type { DeviceRecord, Devices } from '../views/devices.ts';
 import type { Due, Ledger } from '../views/ledger.ts';
 import type { NotifierMetrics } from './metrics.ts';
 
 export interface SweepParts {
-  readonly ledger: Pick<Ledger, 'due' | 'postpone'>;
+  readonly ledger: Pick<Ledger, 'due' | 'postpone' | 'giveUp'>;
+  readonly devices: Pick<Devices, 'of'>;
+  readonly bell: Pick<DeliveryBell, 'ring'>;
   readonly queue: Pick<UndeliveredQueue, 'put'>;
   readonly metrics: Pick<NotifierMetrics, 'swept'>;
   readonly partitions: number;
@@ -24,10 +28,11 @@ const TICKET_MS = 60_000;
 const BEHIND_LATER_MS = 5_000;
 
 /** How many entries were found: `SWEPT_AT_ONCE` means that there may be more. Throws JournalUnavailable, what MongoDB throws. */
-export async function sweep({ ledger, queue, metrics, partitions, clock }: SweepParts): Promise<number> {
+export async function sweep(parts: SweepParts): Promise<number> {
+  const { ledger, queue, metrics, partitions, clock } = parts;
   const now = clock();
   const found = await ledger.due(now, SWEPT_AT_ONCE);
-  const { latest, behind } = latestOf(found);
+  const { latest, behind } = latestOf(await giveUpLost(parts, found));
   const ticket = now + TICKET_MS;
   const items = itemsOf(latest, ticket);
   for (let p = 0; p < partitions; p++) {
@@ -39,6 +44,27 @@ export async function sweep({ ledger, queue, metrics, partitions, clock }: Sweep
   await ledger.postpone(behind, now + BEHIND_LATER_MS);
   metrics.swept(latest.length);
   return found.length;
+}
+
+/** What can reach nobody any more is over: nothing waits behind it. Answers the others. */
+async function giveUpLost({ ledger, devices, bell }: SweepParts, found: readonly Due[]): Promise<readonly Due[]> {
+  if (found.length === 0) return found;
+  const owned = await devices.of([...new Set(found.map(({ id }) => id.u))]);
+  const lost = found.flatMap((entry) => {
+    const why = whyLost(owned.get(entry.id.u)?.find(({ device }) => device === entry.id.d));
+    return why === undefined ? [] : [{ entry, why }];
+  });
+  if (lost.length === 0) return found;
+  await ledger.giveUp(lost);
+  for (const { entry } of lost) bell.ring({ lane: entry.id.l, seq: entry.id.s, users: [entry.id.u] });
+  const over = new Set(lost.map(({ entry }) => entry));
+  return found.filter((entry) => !over.has(entry));
+}
+
+function whyLost(device: DeviceRecord | undefined): NoPushReason | undefined {
+  if (!device) return 'NO_DEVICE';
+  if (device.tokenState === 'DEAD') return 'TOKEN_DEAD';
+  return device.push === undefined ? 'NO_PUSH_ADDRESS' : undefined;
 }
 
 /** Of each device and lane the last message, and the others. */

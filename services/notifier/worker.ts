@@ -142,8 +142,9 @@ export class Worker {
       const pushes = await this.#claimable(subject, wanted);
       const claimedUntil = clock() + CLAIM_MS;
       const claims = pushes.map(({ claim }) => claim);
-      const given = await ledger.claim(claims, claimedUntil, clock(), item.due);
-      if (item.due !== undefined) await ledger.abandon(subject, item.u, item.due, 'NO_PUSH_ADDRESS');
+      const now = clock();
+      const given = await ledger.claim(claims, claimedUntil, now, item.due);
+      if (item.due !== undefined) await ledger.abandon(subject, item.u, { now, at: item.due }, deadOf(item, judged));
       const mine = pushes.filter((_, i) => given[i]);
       if (mine.length === 0) return;
       const told = { loaded, event, senderName: await this.#nameOf(event.by), privacy };
@@ -268,6 +269,9 @@ function reasonsOf(item: WorkItem, { loaded, message, verdicts }: Judged, hearin
   }
   return reasons;
 }
+
+const deadOf = ({ u }: WorkItem, { devices }: Judged) =>
+  u.flatMap((user) => (devices.get(user) ?? []).filter(({ tokenState }) => tokenState === 'DEAD'));
 
 const pushesOf = (subject: Subject, { verdicts }: Judged, hearing: Hearing, asOf: Millis): Push[] =>
   [...verdicts].flatMap(([user, verdict]) =>

@@ -114,7 +114,7 @@ export class Ledger {
    * not given; one that is due `at` that very time is. For each claim whether it was given.
    */
   async claim(claims: readonly Claim[], until: Millis, now: Millis, at?: Millis): Promise<boolean[]> {
-    const free = { $or: [{ due: { $lte: now } }, ...(at === undefined ? [] : [{ due: at }])] };
+    const free = freeAt(now, at);
     const created = new Date(now);
     const writes = claims.map((claim): AnyBulkWriteOperation<EntryDocument> => {
       const { subject, provider, asOf } = claim;
@@ -171,10 +171,34 @@ export class Ledger {
     }
   }
 
-  /** Entries of these users that are due at that very time, and that nobody will take up: their devices are gone. */
-  async abandon({ lane, seq }: Subject, users: readonly UserId[], at: Millis, why: NoPushReason): Promise<void> {
-    const theirs = { ...messageRange(lane, seq), '_id.u': { $in: [...users] }, due: at };
-    await entriesOf(await this.#db()).updateMany(theirs, { $set: { why }, $unset: { due: true } });
+  /**
+   * Entries of these users that `claim` would have given, at the same `now` and `at`, and was not asked for: their devices have no
+   * address. `dead`: those of which a provider said so.
+   */
+  async abandon(
+    { lane: l, seq: s }: Subject,
+    users: readonly UserId[],
+    { now, at }: { readonly now: Millis; readonly at: Millis },
+    dead: readonly Pick<Claim, 'user' | 'device'>[],
+  ): Promise<void> {
+    const entries = entriesOf(await this.#db());
+    const free = freeAt(now, at);
+    const over = (why: NoPushReason) => ({ $set: { why }, $unset: { due: true as const } });
+    if (dead.length > 0) {
+      const ids = dead.map(({ user: u, device: d }): EntryId => ({ l, s, u, d }));
+      await entries.updateMany({ _id: { $in: ids }, ...free }, over('TOKEN_DEAD'));
+    }
+    await entries.updateMany({ ...messageRange(l, s), '_id.u': { $in: [...users] }, ...free }, over('NO_PUSH_ADDRESS'));
+  }
+
+  /** Entries that nobody will take up, if they still have the time that was seen. */
+  async giveUp(entries: readonly { readonly entry: Due; readonly why: NoPushReason }[]): Promise<void> {
+    const writes = entries.map(
+      ({ entry: { id, due }, why }): AnyBulkWriteOperation<EntryDocument> => ({
+        updateOne: { filter: { _id: id, due }, update: { $set: { why }, $unset: { due: true } } },
+      }),
+    );
+    if (writes.length > 0) await entriesOf(await this.#db()).bulkWrite(writes, { ordered: false });
   }
 
   /** Entries whose time has come, the longest due first. */
@@ -238,6 +262,11 @@ export class Ledger {
     if (writes.length > 0) await noticesOf(db).bulkWrite(writes, { ordered: false });
   }
 }
+
+/** Nobody holds it. */
+const freeAt = (now: Millis, at?: Millis) => ({
+  $or: [{ due: { $lte: now } }, ...(at === undefined ? [] : [{ due: at }])],
+});
 
 export const noticeKey = (user: UserId, device: DeviceId): string => `${user} ${device}`;
 
