@@ -1,10 +1,10 @@
 /** What a client may look at without opening anything, and the small commands that need nobody else for their answer. */
-import type { UserId } from '../../schema/ids.ts';
+import { parseUserId, type UserId } from '../../schema/ids.ts';
 import type { Api, Trouble } from './api.ts';
 import { pongOf } from './connection.ts';
 import { type Conversation, MAX_NAMED, readConversation, readConversations } from './directory.ts';
 import type { Line } from './line.ts';
-import { channelOf, names, noSuchChannel, reply, say, topic, topicOf, who } from './replies.ts';
+import { channelOf, names, noSuchChannel, reply, SERVER, say, topic, topicOf, who } from './replies.ts';
 import { laneOf } from './translate.ts';
 
 /** Who asks, and how it is told that the api has no answer. */
@@ -47,6 +47,17 @@ async function list({ user, api, troubled }: Asker): Promise<readonly Line[]> {
   return [reply('321', user, 'Channel', 'Members  Title'), ...lines, reply('323', user, 'End of LIST')];
 }
 
+/** Of a user nothing is known here but the id: /who #channel tells names. Pure. */
+export function whois(user: UserId, nick: string): readonly Line[] {
+  const end = reply('318', user, nick, 'End of WHOIS');
+  if (!parseUserId(nick)) return [reply('401', user, nick, 'There can be no such user'), end];
+  return [
+    reply('311', user, nick, nick, 'lanes', '*', nick),
+    reply('312', user, nick, SERVER, 'Whether somebody is there is not known'),
+    end,
+  ];
+}
+
 /** Pure. */
 export function smallAnswer(user: UserId, command: string, params: readonly string[]): Line {
   const [first = '', second = ''] = params;
@@ -75,8 +86,6 @@ export function smallAnswer(user: UserId, command: string, params: readonly stri
       return answer('303', '');
     case 'MOTD':
       return answer('422', 'There is no message of the day');
-    case 'WHOIS':
-      return answer('318', params.at(-1) ?? user, 'Nothing is known of users but their conversations: /who #channel');
     default:
       return answer('421', command, 'There is no such command here');
   }

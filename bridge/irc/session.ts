@@ -7,7 +7,7 @@ import { parseAsk, readAsk } from './chathistory.ts';
 import { readConversation } from './directory.ts';
 import type { Limits } from './limits.ts';
 import { cutTo, type Line } from './line.ts';
-import { type Asker, look, namesOf, smallAnswer } from './look.ts';
+import { type Asker, look, namesOf, smallAnswer, whois } from './look.ts';
 import type { IrcMetrics } from './metrics.ts';
 import type { Lost, Outbox, Send } from './outbox.ts';
 import { type Message, readMessages } from './past.ts';
@@ -127,6 +127,8 @@ export class Session {
       case 'TOPIC':
       case 'LIST':
         return only(...(await look(this.#asker, command, params)));
+      case 'WHOIS':
+        return only(...whois(this.#me, params.at(-1) ?? this.#me));
       case 'CAP':
         return only(...this.#parts.capabilities.answer(params, this.#me));
       case 'TAGMSG':
