@@ -3,6 +3,7 @@
  * those named. With `--profile` the rooms write CPU profiles, for Chrome's DevTools, into the folder.
  */
 import { cpus } from 'node:os';
+import { b1 } from './b1.ts';
 import { b2 } from './b2.ts';
 import { b3 } from './b3.ts';
 import { b4 } from './b4.ts';
@@ -43,6 +44,7 @@ const BENCHES: readonly Bench[] = [
   { id: 'I2', modes: ['default'], measure: i2 },
   { id: 'N1', modes: ['always'], measure: n1 },
   { id: 'R1', modes: ['default', 'always'], measure: r1 },
+  { id: 'B1', modes: ['default', 'always'], measure: b1 },
   { id: 'B2', modes: ['default'], measure: b2 },
   { id: 'B3', modes: ['default'], measure: b3 },
   { id: 'B4', modes: ['default'], measure: b4 },

@@ -1,4 +1,5 @@
-/** The load generator of P1, P1w, P1f, P2: sends, or what is their limit. */
+/** The load generator of P1, P1w, P1f, P2, B1: sends, or what is their limit. */
+import { type CommandOptions, openCommandLoad } from './command-load.ts';
 import { type HttpOptions, openHttpLoad } from './http-load.ts';
 import { type Load, type LoadJob, type LoadResult, runLoad } from './load.ts';
 import { openPublishLoad, type PublishOptions } from './publish-load.ts';
@@ -6,7 +7,7 @@ import { serve } from './serve.ts';
 import { openWsLoad, type WsOptions } from './ws-load.ts';
 
 export interface Sends {
-  readonly open: HttpOptions | WsOptions | PublishOptions;
+  readonly open: HttpOptions | WsOptions | PublishOptions | CommandOptions;
   readonly opened: undefined;
   readonly run: LoadJob;
   readonly result: LoadResult;
@@ -22,6 +23,8 @@ const openLoad = (options: Sends['open']): Promise<Load> => {
       return openWsLoad(options);
     case 'publish':
       return openPublishLoad(options);
+    case 'commands':
+      return openCommandLoad(options);
     default:
       return options satisfies never;
   }
