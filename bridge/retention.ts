@@ -17,6 +17,7 @@ import type { AppFeed } from './app-feed.ts';
 import { readStream, type StreamInfo } from './app-streams.ts';
 import { type ConsumerInfo, listConsumers, unreadOf } from './lag.ts';
 import { isUnread } from './unread.ts';
+import { webhookReaders } from './webhook-readers.ts';
 
 export interface RetentionParts {
   readonly questions: Questions;
@@ -98,12 +99,13 @@ export class Retention {
 
   /** Never rejects. */
   async #tend(app: AppId): Promise<void> {
-    const { questions, feedOf, onUnread, onRoom, log } = this.#parts;
+    const { questions, integrations, feedOf, onUnread, onRoom, log } = this.#parts;
     try {
       const name = `APP_${app}`;
       const info = await readStream(questions, name);
       if (!info) return;
-      const consumers = await listConsumers(questions, app);
+      const webhook = integrations.get(app)?.webhook ? await webhookReaders(questions, app) : [];
+      const consumers = [...(await listConsumers(questions, app)), ...webhook];
       const feed = feedOf(app);
       if (feed) onUnread(app, unreadOf(consumers, info.state.messages));
       await this.#dropReplays(app, name, info);

@@ -111,6 +111,11 @@ export class WebhookState {
     return this.#purge(webhooksBehind(app));
   }
 
+  async drop(app: AppId): Promise<void> {
+    await this.dropAllBehind(app);
+    await this.#purge(webhookPosition(app));
+  }
+
   async put(subject: string, value: unknown, expected: number): Promise<number> {
     const payload = Buffer.from(JSON.stringify(value));
     const answer = await this.#questions.publish(subject, payload, expectedHeader(expected as Revision));

@@ -108,6 +108,7 @@ class WebhooksOut {
     const webhook = this.#webhookOf(app);
     const had = this.#senders.get(app);
     if (had && had.since !== webhook?.since) this.#leave(app);
+    if (had && !this.#parts.integrations.get(app)?.webhook) void this.#leaving.get(app)?.then(() => this.#forget(app));
     else if (had && webhook && had.url !== webhook.url) {
       had.url = webhook.url;
       had.sender.changed();
@@ -152,6 +153,12 @@ class WebhooksOut {
     this.#senders.delete(app);
     const left = had.sender.stop().finally(() => this.#leaving.delete(app));
     this.#leaving.set(app, left);
+  }
+
+  /** It has none any more: a new one begins anew. What is left behind where this fails harms nobody. */
+  async #forget(app: AppId): Promise<void> {
+    if (!this.#lease.isHeld || this.#senders.has(app)) return;
+    await this.#state.drop(app).catch((error: unknown) => this.#log.debug({ app, err: error }, 'not forgotten'));
   }
 
   async #bury(app: AppId, event: SourceEvent, reason: string, deliveries: number): Promise<void> {

@@ -1,4 +1,5 @@
 /** How far the consumers of integrations are behind their streams. */
+import { webhookReaders } from '../../bridge/webhook-readers.ts';
 import type { AppId } from '../../schema/ids.ts';
 import { appStream } from '../../schema/subjects.ts';
 import { ConfigError } from '../config.ts';
@@ -23,7 +24,7 @@ export const command: Command = {
   usage: `usage: lanes integration lag [app]
 
 One line for each consumer of each integration's stream: how many events wait for it, how many it was given and has not
-acknowledged, and how many of those more than once.`,
+acknowledged, and how many of those more than once. And one for each webhook.`,
   options: {},
   words: [0, 1],
   run: ({ positionals: [word] }) => {
@@ -37,8 +38,11 @@ acknowledged, and how many of those more than once.`,
       const link = await openLink({ ...natsBridge, log, name: 'lanes-lag', signal: AbortSignal.timeout(10_000) });
       try {
         const questions = new Questions(link);
-        for (const { app } of registry.list())
-          if (only === undefined || app === only) for (const line of await linesOf(questions, app)) say(line);
+        for (const { app, webhook } of registry.list()) {
+          if (only !== undefined && app !== only) continue;
+          for (const line of await linesOf(questions, app)) say(line);
+          if (webhook) for (const line of await webhookLinesOf(questions, app)) say(line);
+        }
       } finally {
         await link.close();
       }
@@ -46,6 +50,12 @@ acknowledged, and how many of those more than once.`,
     });
   },
 };
+
+/** The webhook's place, and how many conversations its receiver keeps waiting. */
+async function webhookLinesOf(questions: Questions, app: AppId): Promise<string[]> {
+  const [all, ...behind] = await webhookReaders(questions, app);
+  return all ? [`${app}  webhook  waiting ${all.num_pending}  conversations behind ${behind.length}`] : [];
+}
 
 async function linesOf(questions: Questions, app: AppId): Promise<string[]> {
   const lines: string[] = [];
