@@ -118,6 +118,12 @@ describe('registering', () => {
       client.send('AUTHENTICATE PLAIN', `AUTHENTICATE ${said}`);
       await until(() => client.lines.filter(({ command }) => command === '904').length === i + 1);
     }
+    const why = client.lines.filter(({ command }) => command === '904').map(({ params }) => params[1]);
+    expect(why).toEqual([
+      'The token has expired.',
+      'The token is not signed by whom this installation trusts.',
+      'The password is not a token.',
+    ]);
     await client.command('ERROR');
     await client.closed();
   });

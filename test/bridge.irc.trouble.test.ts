@@ -1,5 +1,6 @@
 /** IRC with the api away, with clients that are slow, silent, loud or hostile, and with tokens that end. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Limits } from '../bridge/irc/limits.ts';
 import type { Irc } from '../bridge/irc/main.ts';
@@ -346,5 +347,46 @@ describe('a stop', () => {
     expect((await client.command('ERROR')).params[0]).toContain('stopping');
     expect(await textsOf(id)).toEqual(Array.from({ length: 20 }, (_, i) => String(i)));
     await until(() => client.isClosed);
+  });
+});
+
+describe('an api that is there and cannot', () => {
+  it('is asked again: what it refuses for a moment is said in the end', async () => {
+    // Whatever stands where the api is to be, it answers 503 until it lets through.
+    let isBusy = false;
+    const answers = [
+      '{"errors":[{"message":"Not now.","extensions":{"code":"UNAVAILABLE","retryable":true}}]}',
+      '<html>',
+    ];
+    const front = createServer(async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk);
+      const answer = isBusy ? answers.shift() : undefined;
+      if (answer !== undefined) {
+        response.writeHead(503).end(answer);
+        return;
+      }
+      const headers = { 'content-type': 'application/json', authorization: request.headers.authorization ?? '' };
+      const passed = await fetch(api.url, { method: 'POST', headers, body: Buffer.concat(chunks) });
+      response.writeHead(passed.status, { 'content-type': 'application/json' }).end(await passed.text());
+    });
+    await new Promise<void>((listening) => front.listen(0, '127.0.0.1', listening));
+    const address = front.address();
+    try {
+      const irc = await room({}, typeof address === 'object' && address ? address.port : 0);
+      const id = await group();
+      const client = await welcomed(irc, alice);
+      await joined(client, id);
+      await client.sync();
+      isBusy = true;
+      client.send(`PRIVMSG #${id} :in the end`);
+      await until(async () => (await textsOf(id)).includes('in the end'));
+      await until(async () => (await figure(irc, 'lanes_irc_sends_total')) === 1);
+      expect(answers).toEqual([]);
+      expect(await figures(irc)).toContain('lanes_irc_sends_total{outcome="accepted",room="irc"} 1');
+    } finally {
+      front.closeAllConnections();
+      front.close();
+    }
   });
 });

@@ -40,7 +40,7 @@ const errorShape = z.object({
   message: z.string(),
   extensions: z.object({ code: z.string(), retryable: z.boolean(), retryAfterMs: z.number().nullish() }),
 });
-const answerShape = z.object({ data: z.unknown(), errors: z.array(errorShape).optional() });
+const answerShape = z.object({ data: z.unknown().optional(), errors: z.array(errorShape).optional() });
 
 const trouble = (code: string, message: string, retryable = true, retryAfterMs?: number): Trouble => ({
   kind: 'trouble',
@@ -49,6 +49,7 @@ const trouble = (code: string, message: string, retryable = true, retryAfterMs?:
   retryAfterMs,
   message,
 });
+const NO_ANSWER = trouble('NO_ANSWER', 'The api gave no answer.');
 const NOT_UNDERSTOOD = trouble('NOT_UNDERSTOOD', 'The api gave an answer that is not understood.', false);
 
 export class Api {
@@ -76,9 +77,7 @@ export class Api {
       });
       return answerOf(response.status, await response.json(), shape);
     } catch (error) {
-      return isRefusedConnection(error)
-        ? trouble('NOT_REACHED', 'The api cannot be reached.')
-        : trouble('NO_ANSWER', 'The api gave no answer.');
+      return isRefusedConnection(error) ? trouble('NOT_REACHED', 'The api cannot be reached.') : NO_ANSWER;
     }
   }
 
@@ -166,7 +165,8 @@ function answerOf<T>(status: number, body: unknown, shape: z.ZodType<T>): Answer
     if (error) return troubleOf(error);
     return status === 200 ? { kind: 'data', data: shape.parse(data) } : NOT_UNDERSTOOD;
   } catch (error) {
-    if (error instanceof z.ZodError) return NOT_UNDERSTOOD;
+    // What stands before the api may answer for it.
+    if (error instanceof z.ZodError) return status >= 500 || status === 429 ? NO_ANSWER : NOT_UNDERSTOOD;
     throw error;
   }
 }
