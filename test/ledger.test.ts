@@ -176,6 +176,22 @@ describe('the ledger', () => {
     expect(rung.sort()).toEqual(['c1:2', 'c1:3', 'c1:4', 'c1:5']);
   });
 
+  test('what waits behind a later message is over, all together, when that one was pushed', async () => {
+    await register('bob', 'phone');
+    await register('bob', 'tablet');
+    const claims = [2, 3, 4, 5].map((seq) => claimOf(seq));
+    const last = claimOf(6);
+    await ledger.claim([...claims, claimOf(3, 'bob', 'tablet')], NOW + 1, NOW);
+    await ledger.claim([last], NOW + 30_000, NOW);
+    await ledger.settle([settled(last, { kind: 'sent' }, NOW + 30_000, 'SENT')]);
+    const put: WorkItem[] = [];
+    await sweep(partsOf(() => NOW + 10, put));
+    // Its other device had none.
+    expect(put).toMatchObject([{ s: 3, u: ['bob'] }]);
+    for (const seq of [2, 4, 5])
+      expect(await storyOf(seq)).toMatchObject({ isOpen: false, closed: ['SUPERSEDED'], attempts: [] });
+  });
+
   test('a device without an address is given up, also by an item that is worked on before its time is written', async () => {
     const [dead, cleared, held, other] = ['dead', 'cleared', 'held', 'other'].map((name) => claimOf(2, 'bob', name));
     await ledger.claim([dead, cleared, other] as Claim[], NOW + 1, NOW);

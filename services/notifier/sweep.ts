@@ -3,7 +3,7 @@
  * died. They go through the work queue once more, so that they are looked at like new ones.
  */
 import { type NoPushReason, RECIPIENTS_MAX, type WorkItem } from '../../schema/delivery.ts';
-import type { Millis, UserId } from '../../schema/ids.ts';
+import type { DeviceId, LaneId, Millis, UserId } from '../../schema/ids.ts';
 import { partitionOf } from '../../schema/subjects.ts';
 import type { DeliveryBell } from '../journal/bell.ts';
 import type { UndeliveredQueue } from '../journal/undelivered.ts';
@@ -12,7 +12,7 @@ import type { Due, Ledger } from '../views/ledger.ts';
 import type { NotifierMetrics } from './metrics.ts';
 
 export interface SweepParts {
-  readonly ledger: Pick<Ledger, 'due' | 'postpone' | 'giveUp'>;
+  readonly ledger: Pick<Ledger, 'due' | 'postpone' | 'giveUp' | 'noticedIn'>;
   readonly devices: Pick<Devices, 'of'>;
   readonly bell: Pick<DeliveryBell, 'ring'>;
   readonly queue: Pick<UndeliveredQueue, 'put'>;
@@ -46,12 +46,19 @@ export async function sweep(parts: SweepParts): Promise<number> {
   return found.length;
 }
 
-/** What can reach nobody any more is over: nothing waits behind it. Answers the others. */
+/** What can reach nobody any more is over, and what a later push has done: nothing waits for it. Answers the others. */
 async function giveUpLost({ ledger, devices, bell }: SweepParts, found: readonly Due[]): Promise<readonly Due[]> {
   if (found.length === 0) return found;
-  const owned = await devices.of([...new Set(found.map(({ id }) => id.u))]);
+  const places = new Map(found.map(({ id: { l, u, d } }) => [placeOf(l, u, d), { u, l, d }]));
+  const [owned, noticed] = await Promise.all([
+    devices.of([...new Set(found.map(({ id }) => id.u))]),
+    ledger.noticedIn([...places.values()]),
+  ]);
+  const last = new Map([...noticed].map(([{ l, u, d }, seq]) => [placeOf(l, u, d), seq]));
   const lost = found.flatMap((entry) => {
-    const why = whyLost(owned.get(entry.id.u)?.find(({ device }) => device === entry.id.d));
+    const { l, s, u, d } = entry.id;
+    const isLate = (last.get(placeOf(l, u, d)) ?? 0) > s;
+    const why = isLate ? 'SUPERSEDED' : whyLost(owned.get(u)?.find(({ device }) => device === d));
     return why === undefined ? [] : [{ entry, why }];
   });
   if (lost.length === 0) return found;
@@ -60,6 +67,8 @@ async function giveUpLost({ ledger, devices, bell }: SweepParts, found: readonly
   const over = new Set(lost.map(({ entry }) => entry));
   return found.filter((entry) => !over.has(entry));
 }
+
+const placeOf = (lane: LaneId, user: UserId, device: DeviceId): string => `${lane} ${user} ${device}`;
 
 function whyLost(device: DeviceRecord | undefined): NoPushReason | undefined {
   if (!device) return 'NO_DEVICE';
@@ -72,7 +81,7 @@ function latestOf(found: readonly Due[]): { readonly latest: readonly Due[]; rea
   const last = new Map<string, Due>();
   for (const one of found) {
     const { l, s, u, d } = one.id;
-    const key = `${l} ${u} ${d}`;
+    const key = placeOf(l, u, d);
     if (s > (last.get(key)?.id.s ?? 0)) last.set(key, one);
   }
   const latest = new Set(last.values());

@@ -225,11 +225,16 @@ export class Ledger {
 
   /** The last seq of the lane that each of these devices had a push for; those that had none are not in the map. */
   async noticed(lane: LaneId, devices: readonly { readonly user: UserId; readonly device: DeviceId }[]) {
-    const ids = devices.map(({ user: u, device: d }) => ({ u, l: lane, d }));
+    const found = await this.noticedIn(devices.map(({ user: u, device: d }) => ({ u, l: lane, d })));
+    return new Map([...found].map(([{ u, d }, s]) => [noticeKey(u, d), s]));
+  }
+
+  /** The same, of any lanes. */
+  async noticedIn(ids: readonly NoticeDocument['_id'][]): Promise<ReadonlyMap<NoticeDocument['_id'], Seq>> {
     const found = await noticesOf(await this.#db())
       .find({ _id: { $in: ids } }, { projection: { s: 1 } })
       .toArray();
-    return new Map(found.map(({ _id, s }) => [noticeKey(_id.u, _id.d), s]));
+    return new Map(found.map(({ _id, s }) => [_id, s]));
   }
 
   /** Devices that may still show a notification of the lane, none of which is about anything the user has not read. */
