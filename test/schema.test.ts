@@ -252,9 +252,14 @@ it('the page for operators names every setting and every figure, and no other', 
   const namesIn = (of: string, pattern: RegExp): readonly string[] => [...new Set(of.match(pattern))].sort();
   expect(namesIn(text, /\bLANES_[A-Z_]+[A-Z]\b/g)).toEqual([...SETTING_NAMES].sort());
   const sources = readdirSync('services', { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('metrics.ts'),
+    /(metrics|figures)\.ts$/.test(name),
   );
-  const files = [...sources.map((name) => `services/${name}`), 'bridge/irc/metrics.ts', 'bridge/door-metrics.ts'];
+  const files = [
+    ...sources.map((name) => `services/${name}`),
+    'bridge/irc/metrics.ts',
+    'bridge/door-metrics.ts',
+    'bridge/webhook-metrics.ts',
+  ];
   const code = files.map((name) => readFileSync(name, 'utf8')).join('\n');
   expect(namesIn(text, /\blanes_[a-z_]+/g)).toEqual(namesIn(code, /\blanes_[a-z_]+/g));
 });
