@@ -1,6 +1,6 @@
 /**
  * What an integration refused for good, or failed to take as often as its consumer allows, written down for it on
- * `chat.app.<app>.dead.<conversation>` with the reason. The server says so once, in advisories; they are stored, so that none is
+ * the integration's `dead` subjects with the reason. The server says so once, in advisories; they are stored, so that none is
  * lost while no bridge runs, and go when the letter is written. A letter may be written twice; it then names the same message.
  */
 import { type AppId, isName, type LaneId } from '../schema/ids.ts';

@@ -1,5 +1,5 @@
 /**
- * The commands' door on NATS: a request on `chat.app.<app>.cmd.<verb>`, which the server lets nobody but that integration publish
+ * The commands' door on NATS: a request on an integration's `cmd` subjects, which the server lets nobody but that integration publish
  * to, is handled and answered. The answer goes into the integration's own inbox; where the request has no reply subject (MQTT),
  * to the reply subject that its `requestId` names; and nowhere else, whatever a request says.
  */
