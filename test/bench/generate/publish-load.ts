@@ -11,6 +11,8 @@ export interface PublishOptions {
   /** In turn. */
   readonly subjects: readonly string[];
   readonly payloadBytes: number;
+  /** Each is published to two subjects, one after the other. */
+  readonly twice?: true;
 }
 
 /** `done` is called when the server has acknowledged that it is stored. */
@@ -31,5 +33,9 @@ export async function openPublisher({ url, user, password, subjects }: PublishOp
 export async function openPublishLoad(options: PublishOptions): Promise<Load> {
   const { publish, close } = await openPublisher(options);
   const payload = new Uint8Array(options.payloadBytes).fill(120);
-  return { start: (done) => publish(payload, done), close };
+  if (!options.twice) return { start: (done) => publish(payload, done), close };
+  return {
+    start: (done) => publish(payload, (error) => (error === undefined ? publish(payload, done) : done(error))),
+    close,
+  };
 }
