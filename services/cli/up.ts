@@ -1,6 +1,6 @@
 /** `npm start`: servers and rooms on one machine, watched over by this process. */
 import { fileURLToPath } from 'node:url';
-import { readSettings, type Settings } from '../config.ts';
+import { type Config, readSettings, type Settings } from '../config.ts';
 import { createLogger } from '../logger.ts';
 import { adminPortOf } from '../metrics.ts';
 import { run } from '../run.ts';
@@ -31,7 +31,7 @@ Ctrl-C drains and stops it all.`,
       async (stopping) => {
         const { startInstallation } = await import('../embedded/supervisor.ts');
         const installation = await startInstallation({ settings, rooms, log, print: complain, stopping });
-        say(welcomeOf(settings, names, (performance.now() - started) / 1000));
+        say(welcomeOf(installation.config, names, (performance.now() - started) / 1000));
         return installation;
       },
       log,
@@ -50,7 +50,7 @@ function roomsOf({ nats, natsBridge, natsCalloutSeedFile, ircPort }: Settings): 
   ];
 }
 
-function welcomeOf(settings: Settings, rooms: readonly RoomName[], seconds: number): string {
+function welcomeOf(settings: Config, rooms: readonly RoomName[], seconds: number): string {
   const host = settings.host === '0.0.0.0' || settings.host === '::' ? 'localhost' : settings.host;
   const graphql = `http://${host}:${settings.port}/graphql`;
   const token =
@@ -63,9 +63,16 @@ function welcomeOf(settings: Settings, rooms: readonly RoomName[], seconds: numb
     `Lanes is ready after ${seconds.toFixed(1)} s.`,
     settings.graphiql ? `  GraphiQL   ${graphql}` : `  GraphQL    ${graphql} (GraphiQL: LANES_GRAPHIQL=true)`,
     `  a token    ${token}`,
+    ...(rooms.includes('bridge')
+      ? [`  NATS       ${doorsOf(settings)} (for third parties: npm run -s lanes -- integration add <app>)`]
+      : []),
+    ...(rooms.includes('irc') ? [`  IRC        irc://${host}:${settings.ircPort}`] : []),
     `  figures    ${figures}`,
     `  data       ${settings.dataDir}`,
     '  Ctrl-C drains and stops everything.',
     '',
   ].join('\n');
 }
+
+const doorsOf = ({ natsPublic: { nats, webSocket, mqtt } }: Config): string =>
+  [nats, webSocket, mqtt].filter((address) => address !== null).join('  ');
