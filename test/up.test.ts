@@ -118,7 +118,15 @@ describe('npm start', () => {
   test('starts everything and says where it is', async () => {
     await start();
     await isReady();
-    expect(Object.keys(pids()).sort()).toEqual(['api', 'bridge', 'mongod', 'nats-server', 'notifier', 'projector', 'supervisor']);
+    expect(Object.keys(pids()).sort()).toEqual([
+      'api',
+      'bridge',
+      'mongod',
+      'nats-server',
+      'notifier',
+      'projector',
+      'supervisor',
+    ]);
     expect(said).toContain(readyz.replace('readyz', 'graphql'));
     expect(said).toContain('npm run -s lanes -- token alice');
     expect(said).toContain('LANES_FSYNC=default: a power cut can lose');
@@ -139,6 +147,8 @@ describe('npm start', () => {
 
   test('is found healthy by the doctor', async () => {
     const { stdout } = await lanes('doctor');
+    for (const what of ['api', 'projector', 'notifier', 'integrations'])
+      expect(stdout).toMatch(new RegExp(`^ok +${what} `, 'm'));
     expect(stdout).toContain('nothing is wrong');
   });
 

@@ -9,8 +9,8 @@ import { SOURCES, versionOf, whyNot } from '../embedded/sources.ts';
 import { inspectTopology } from '../journal/jetstream.ts';
 import type { StreamReport, TopologyReport } from '../journal/topology.ts';
 import { createLogger, type Logger } from '../logger.ts';
-import { adminPortOf } from '../metrics.ts';
 import { checkDoors } from './check-doors.ts';
+import { checkNotifier, checkProjector, reachable } from './check-rooms.ts';
 
 const ANSWER_MS = 3000;
 const DISK_FREE_LEAST = 0.05;
@@ -50,6 +50,7 @@ export async function examine(tell: (finding: Finding) => void): Promise<Finding
     add(await checkMongo(config));
     add(await checkApi(settings));
     add(await checkProjector(settings));
+    add(await checkNotifier(settings));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     add([{ state: 'bad', what: 'settings', says: error.message, mend: 'correct that, then run this again' }]);
@@ -186,31 +187,3 @@ async function checkApi({ host, port }: Settings): Promise<Finding[]> {
     return [bad('api', `${url} does not answer`, 'run "npm start" or "lanes api", or correct LANES_PORT')];
   }
 }
-
-/** By its own figures: how far it is behind, and what it had to park. */
-async function checkProjector(settings: Settings): Promise<Finding[]> {
-  const url = `http://${reachable(settings.host)}:${adminPortOf(settings, 'projector')}/metrics`;
-  try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });
-    const figures = await answer.text();
-    const lag = greatest(figures, /^lanes_projector_lag_records(?:\{[^}]*\})? (\S+)$/gm);
-    const parked = greatest(figures, /^lanes_projector_parked(?:\{[^}]*\})? (\S+)$/gm);
-    const halted = greatest(figures, /^lanes_projector_halted(?:\{[^}]*\})? (\S+)$/gm);
-    if (halted > 0)
-      return [bad('projector', 'a partition is not the one that history was made from', 'run "lanes rebuild"')];
-    if (parked > 0) return [bad('projector', `${parked} records are parked`, 'see its log, then "lanes verify"')];
-    if (lag > 10_000)
-      return [warning('projector', `${lag} records behind`, 'is MongoDB slow? History is late, not lost')];
-    return [ok('projector', `${lag} records behind`)];
-  } catch {
-    return [
-      bad('projector', `${url} does not answer`, 'run "npm start" or "lanes projector"; history waits, sends go on'),
-    ];
-  }
-}
-
-function greatest(figures: string, pattern: RegExp): number {
-  return Math.max(0, ...[...figures.matchAll(pattern)].map(([, value]) => Number(value)));
-}
-
-const reachable = (host: string): string => (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host);

@@ -1,0 +1,71 @@
+/** What `lanes doctor` reads of rooms in their own figures. */
+import type { Settings } from '../config.ts';
+import { adminPortOf, type Room } from '../metrics.ts';
+import type { Finding } from './checks.ts';
+
+const ANSWER_MS = 3000;
+const BEHIND_MOST = 10_000;
+
+/** Where a listener on every address is reached from here. */
+export const reachable = (host: string): string => (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host);
+
+/** How far it is behind, and what it had to park. */
+export function checkProjector(settings: Settings): Promise<Finding[]> {
+  return checkRoom(settings, 'projector', 'history waits, sends go on', (figures) => {
+    const lag = greatest(figures, /^lanes_projector_lag_records(?:\{[^}]*\})? (\S+)$/gm);
+    const parked = greatest(figures, /^lanes_projector_parked(?:\{[^}]*\})? (\S+)$/gm);
+    const halted = greatest(figures, /^lanes_projector_halted(?:\{[^}]*\})? (\S+)$/gm);
+    if (halted > 0)
+      return bad('projector', 'a partition is not the one that history was made from', 'run "lanes rebuild"');
+    if (parked > 0) return bad('projector', `${parked} records are parked`, 'see its log, then "lanes verify"');
+    if (lag > BEHIND_MOST)
+      return warning('projector', `${lag} records behind`, 'is MongoDB slow? History is late, not lost');
+    return { state: 'ok', what: 'projector', says: `${lag} records behind` };
+  });
+}
+
+/** What waits to be decided, and providers that take nothing from us. */
+export function checkNotifier(settings: Settings): Promise<Finding[]> {
+  return checkRoom(settings, 'notifier', 'pushes wait, none is lost', (figures) => {
+    const refusing = providersWith(figures, 'credentials');
+    const inTrouble = providersWith(figures, 'trouble');
+    const waiting = greatest(figures, /^lanes_notifier_waiting_records(?:\{[^}]*\})? (\S+)$/gm);
+    if (refusing.length > 0) {
+      const mend = 'its log says what the provider said: docs/push.md';
+      return bad('notifier', `${refusing.join(', ')} does not take our credentials or settings`, mend);
+    }
+    if (inTrouble.length > 0)
+      return warning(
+        'notifier',
+        `${inTrouble.join(', ')} does not answer well`,
+        'its pushes are tried again by themselves',
+      );
+    return { state: 'ok', what: 'notifier', says: `${waiting} records wait in a partition, their grace among them` };
+  });
+}
+
+async function checkRoom(
+  settings: Settings,
+  room: Room,
+  meanwhile: string,
+  judge: (figures: string) => Finding,
+): Promise<Finding[]> {
+  const url = `http://${reachable(settings.host)}:${adminPortOf(settings, room)}/metrics`;
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });
+    return [judge(await answer.text())];
+  } catch {
+    return [bad(room, `${url} does not answer`, `run "npm start" or "lanes ${room}"; ${meanwhile}`)];
+  }
+}
+
+const bad = (what: string, says: string, mend: string): Finding => ({ state: 'bad', what, says, mend });
+const warning = (what: string, says: string, mend: string): Finding => ({ state: 'warning', what, says, mend });
+
+const greatest = (figures: string, pattern: RegExp): number =>
+  Math.max(0, ...[...figures.matchAll(pattern)].map(([, value]) => Number(value)));
+
+const providersWith = (figures: string, cause: 'credentials' | 'trouble'): string[] =>
+  [...figures.matchAll(/^lanes_push_circuits_open\{([^}]*)\} (\S+)$/gm)].flatMap(([, labels = '', value]) =>
+    Number(value) > 0 && labels.includes(`cause="${cause}"`) ? [/provider="([^"]*)"/.exec(labels)?.[1] ?? ''] : [],
+  );
