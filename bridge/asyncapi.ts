@@ -105,12 +105,12 @@ const channels = (): Plain => {
     ),
     inbox: channelOf(null, replies, "The request's reply subject, which has to lie under your own inbox prefix."),
     reply: channelOf(APP_TEMPLATES.reply, replies, 'Where the request had no reply subject, but a `requestId`.'),
-    event: channelOf(
+    eventStream: channelOf(
       APP_TEMPLATES.event,
       [...EVENTS, 'Reset'],
       'The events of your conversations, durable, in your own stream; at least once, in order in each conversation. Header `Nats-Msg-Id`: <conversation>:<seq>.',
     ),
-    replay: channelOf(
+    replayStream: channelOf(
       APP_TEMPLATES.replay,
       [...EVENTS, 'CaughtUp'],
       'What a `replay` brings back, in the same stream.',
@@ -134,12 +134,12 @@ const operations = (): Plain => ({
       },
     ]),
   ),
-  events: {
+  deliverEvents: {
     action: 'send',
-    channel: ref('channels/event'),
+    channel: ref('channels/eventStream'),
     summary: 'Every event that you may see, as it is accepted.',
   },
-  replays: { action: 'send', channel: ref('channels/replay'), summary: 'What a `replay` brings back.' },
+  deliverReplays: { action: 'send', channel: ref('channels/replayStream'), summary: 'What a `replay` brings back.' },
 });
 
 function messagesOf(schemas: Record<string, unknown>): Plain {

@@ -257,6 +257,7 @@ it('the page for operators names every setting and every figure, and no other', 
   const files = [
     ...sources.map((name) => `services/${name}`),
     'bridge/irc/metrics.ts',
+    'bridge/command-metrics.ts',
     'bridge/door-metrics.ts',
     'bridge/webhook-metrics.ts',
   ];
