@@ -1,15 +1,18 @@
 /** Commands of integrations over NATS on real servers: with their own credentials, as a third party has them. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { headers, RequestStrategy } from 'nats';
+import { connect, headers, RequestStrategy, type Subscription } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { replySchema } from '../bridge/replies.ts';
 import type { Verb } from '../bridge/requests.ts';
 import { VERBS } from '../bridge/rights.ts';
+import { openService } from '../bridge/service.ts';
 import { appCommand } from '../schema/subjects.ts';
+import { Link } from '../services/journal/link.ts';
 import { type Client, clientOf, until } from './support/api.ts';
 import { groupOf, say } from './support/chat.ts';
 import { type App, type Commanding, findNatsCli, type Json, newKey, startCommanding } from './support/commanding.ts';
+import { silent } from './support/doors.ts';
 
 const natsCli = findNatsCli();
 let house: Commanding;
@@ -329,6 +332,35 @@ const discovered = async () => {
   for await (const one of await services.info('lanes')) found.push(one);
   return found;
 };
+
+it('a subscription of the service that is ended is made again', async () => {
+  const { natsBridge, nats } = house.doors.config;
+  const connection = await connect({
+    servers: [...nats.servers],
+    user: natsBridge?.user ?? '',
+    pass: natsBridge?.password ?? '',
+  });
+  const made: Subscription[] = [];
+  const subscribe = connection.subscribe.bind(connection);
+  connection.subscribe = (subject, options) => {
+    const subscription = subscribe(subject, options);
+    made.push(subscription);
+    return subscription;
+  };
+  const link = new Link(connection, { log: silent, name: 'ending' });
+  await house.service.stop();
+  const { commands } = house;
+  const service = await openService({ link, commands, version: '1.2.3', log: silent });
+  expect(await send('before')).toHaveProperty('accepted');
+  for (const subscription of made.filter((one) => one.getSubject().includes('.cmd.'))) subscription.unsubscribe();
+  await connection.flush();
+  const body = JSON.stringify({ conversationId: lane, clientKey: newKey(), text: 'after' });
+  const ask = () => bot.connection.request(appCommand(bot.app, 'send'), body, { timeout: 500 }).catch(() => undefined);
+  expect((await until(ask)).json()).toHaveProperty('accepted');
+  await service.stop();
+  await link.close();
+  house = { ...house, ...(await house.openService()) };
+});
 
 describe('discovery', () => {
   it('is what the client library finds', async () => {
