@@ -407,16 +407,30 @@ describe('discovery', () => {
     listening.unsubscribe();
   });
 
+  const cli = async ({ user, password }: { user: string; password: string }, ...args: string[]): Promise<string> => {
+    const who = ['--server', house.doors.servers.nats.url, '--user', user, '--password', password];
+    return (await promisify(execFile)(natsCli ?? '', [...who, ...args])).stdout;
+  };
+
   it.skipIf(natsCli === undefined)('is what the stock command line finds', async () => {
-    const { nats } = house.doors.servers;
-    const user = house.doors.config.natsBridge;
-    const cli = async (...args: string[]): Promise<string> => {
-      const who = ['--server', nats.url, '--user', user?.user ?? '', '--password', user?.password ?? ''];
-      return (await promisify(execFile)(natsCli ?? '', [...who, ...args])).stdout;
-    };
-    expect(await cli('micro', 'ls')).toMatch(/lanes.*1\.2\.3/);
-    const info = await cli('micro', 'info', 'lanes');
+    const { user = '', password = '' } = house.doors.config.natsBridge ?? {};
+    const bridge = { user: user ?? '', password: password ?? '' };
+    expect(await cli(bridge, 'micro', 'ls')).toMatch(/lanes.*1\.2\.3/);
+    const info = await cli(bridge, 'micro', 'info', 'lanes');
     for (const verb of VERBS) expect(info).toContain(`chat.app.*.cmd.${verb}`);
-    expect(await cli('micro', 'stats', 'lanes')).toContain('open-direct');
+    expect(await cli(bridge, 'micro', 'stats', 'lanes')).toContain('open-direct');
+  });
+
+  it.skipIf(natsCli === undefined)('and sending are done by the stock command line, as an integration', async () => {
+    const { nats } = bot.credentials;
+    const own = ['--inbox-prefix', nats.inboxPrefix];
+    expect(await cli(nats, ...own, 'micro', 'info', 'lanes')).toContain('chat.app.*.cmd.send');
+    const body = JSON.stringify({ conversationId: lane, clientKey: newKey(), text: 'by hand' });
+    const answers: Json[] = [];
+    for (let i = 0; i < 2; i++)
+      answers.push(JSON.parse(await cli(nats, ...own, 'req', '--raw', appCommand(bot.app, 'send'), body)));
+    const [first, second] = answers;
+    expect(first.accepted).toMatchObject({ conversationId: lane, repeated: false });
+    expect(second.accepted).toEqual({ ...first.accepted, repeated: true });
   });
 });

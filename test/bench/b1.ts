@@ -1,5 +1,6 @@
 /** B1: how many sends of integrations over NATS are accepted in a second, beside the same number of bare publishes in flight. */
 import { openCallout } from '../../bridge/callout.ts';
+import { revoked } from '../../bridge/credentials.ts';
 import { openIntegrations } from '../../services/journal/integrations-jetstream.ts';
 import { createLogger } from '../../services/logger.ts';
 import { type Figure, figureOf, ratioAtLeast, type Wanted } from './figure.ts';
@@ -26,9 +27,9 @@ export async function* b1(rig: Rig, pace: Pace): AsyncGenerator<Figure> {
   const sends = `accepted sends of ${APPS} integrations over NATS, ${lanes} lanes`;
   const base = { id: 'B1', mode: rig.mode, unit: 'sends/s' };
   const target = ratioAtLeast(0.5);
-  yield await measure(rig, pace, { wanted: { ...base, what: sends, target }, open: () => startCommands(rig) });
   const what = `${sends}, each event delivered into a stream beside it; the limit publishes twice, too`;
   yield await measure(rig, pace, { wanted: { ...base, what, target }, open: () => startBridge(rig), twice: true });
+  yield await measure(rig, pace, { wanted: { ...base, what: sends, target }, open: () => startCommands(rig) });
 }
 
 /** The commands of a bridge alone: nothing is delivered, and who comes in is looked at in this process. */
@@ -41,6 +42,8 @@ async function startCommands(rig: Rig): Promise<Answering> {
   const stop = async (): Promise<void> => {
     await room.stop();
     await callout.stop();
+    // What they sent was not delivered, and is not to be by the bridge of another figure.
+    for (const one of registry.list()) await registry.put(revoked(one, Date.now()));
     await registry.close();
   };
   return { pid: room.pid, stop };

@@ -7,7 +7,7 @@ import type { MsgHdrs, NatsConnection } from 'nats';
 import { Registry } from 'prom-client';
 import type { ReplyJson } from '../../bridge/answers.ts';
 import type { Commands, CommandsParts } from '../../bridge/commands.ts';
-import { credentialsOf, newIntegration, newSecret } from '../../bridge/credentials.ts';
+import { type Credentials, credentialsOf, newIntegration, newSecret } from '../../bridge/credentials.ts';
 import { openCommands } from '../../bridge/open-commands.ts';
 import { openService, type Service } from '../../bridge/service.ts';
 import { type AppId, userOfApp } from '../../schema/ids.ts';
@@ -33,6 +33,7 @@ export interface App {
   readonly app: AppId;
   /** Its id as a member. */
   readonly user: string;
+  readonly credentials: Credentials;
   readonly connection: NatsConnection;
   /** The reply's JSON. */
   ask(verb: string, body: unknown): Promise<Json>;
@@ -107,7 +108,8 @@ export async function startCommanding(
     enter: async (scope = 'member') => {
       const [app, secret] = [newApp(), newSecret()];
       await integrations.put(newIntegration(app, scope, secret, Date.now()));
-      const connection = await enterByNats(credentialsOf(app, secret, doors.config.natsPublic), {
+      const credentials = credentialsOf(app, secret, doors.config.natsPublic);
+      const connection = await enterByNats(credentials, {
         reconnect: true,
         maxReconnectAttempts: -1,
         reconnectTimeWait: 100,
@@ -122,7 +124,7 @@ export async function startCommanding(
         return { json: message.json(), headers: message.headers };
       };
       const ask = async (verb: string, body: unknown) => (await raw(verb, JSON.stringify(body))).json;
-      return { app, user: userOfApp(app), connection, ask, raw };
+      return { app, user: userOfApp(app), credentials, connection, ask, raw };
     },
     stop: async () => {
       await Promise.all(connections.map((connection) => connection.close()));
