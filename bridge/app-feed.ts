@@ -54,7 +54,6 @@ const TRIES = 12;
 const DOWN_WAIT_MS = 1_000;
 const AGAIN_MS = 50;
 const DONE: Delivered = { kind: 'done' };
-const encoder = new TextEncoder();
 
 export class AppFeed {
   readonly app: AppId;
@@ -223,5 +222,5 @@ const NEVER = new AbortController().signal;
 const resetOf = (lane: LaneId, seq: number): Item => ({
   seq,
   id: `${messageIdOf(lane, seq)}:reset:${randomUUID()}`,
-  payload: encoder.encode(JSON.stringify(externalReset(lane, seq, 'TOO_FAR_BEHIND'))),
+  payload: Buffer.from(JSON.stringify(externalReset(lane, seq, 'TOO_FAR_BEHIND'))),
 });

@@ -44,12 +44,54 @@ const IN_FLIGHT_BEHIND = 128;
 const ANSWER_MS = 3_000;
 /** So long after a conflict everything waits for the answers to what it follows. */
 const ALONE_AGAIN_MS = 1_000;
+/** After so long others may well have written something: dead letters, another bridge. */
+const IDLE_MS = 20;
 const WRONG_LAST_ID = '(10070)';
 
 interface Sent {
-  readonly outcome: Promise<AppendOutcome>;
+  /** Undefined: only the answer tells. */
   readonly foretold: number | undefined;
   readonly run: number;
+}
+
+/** What one call has sent. */
+class Under {
+  readonly outcomes: (AppendOutcome | undefined)[] = [];
+  last: Sent | undefined;
+  failed = false;
+  #open = 0;
+  #wake: (() => void) | undefined;
+
+  sent(sent: Sent): number {
+    this.last = sent;
+    this.#open++;
+    return this.outcomes.push(undefined) - 1;
+  }
+
+  settled(index: number, outcome: AppendOutcome): void {
+    this.outcomes[index] = outcome;
+    this.failed ||= outcome.kind !== 'stored';
+    this.#open--;
+    if (this.#open === 0 || index === this.outcomes.length - 1) this.#wake?.();
+  }
+
+  /** Undefined: it was not stored. */
+  async placeOfLast(): Promise<number | undefined> {
+    const index = this.outcomes.length - 1;
+    while (this.outcomes[index] === undefined) await this.#woken();
+    const outcome = this.outcomes[index];
+    return outcome?.kind === 'stored' ? outcome.revision : undefined;
+  }
+
+  async all(): Promise<void> {
+    while (this.#open > 0) await this.#woken();
+  }
+
+  #woken(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
 }
 
 export class AppWriter {
@@ -63,6 +105,8 @@ export class AppWriter {
   #ahead: number | undefined;
   #lastId: string | undefined;
   #sharedUntil = 0;
+  #unanswered = 0;
+  #answeredAt = 0;
   /** Stored by this writer, for the account of what the stream holds. */
   bytes = 0;
 
@@ -78,27 +122,19 @@ export class AppWriter {
   /** In order, until one of them is not stored. Never rejects. */
   async write(subject: string, tail: Tail, items: readonly Item[], options: WriteOptions): Promise<Written> {
     const { signal, behind = false } = options;
-    const sent: Sent[] = [];
-    let failed = false;
+    const under = new Under();
     for (const item of items) {
-      await this.#place(behind);
-      const before = sent.at(-1);
-      let expected = before ? this.#foretold(before) : tail.at;
-      if (before && expected === undefined) {
-        const outcome = await before.outcome;
-        if (outcome.kind === 'stored') expected = outcome.revision;
-      }
-      if (signal.aborted || failed || expected === undefined) {
+      if (!this.#hasPlace(behind)) await this.#place(behind);
+      let expected = under.last ? this.#foretold(under.last) : tail.at;
+      if (expected === undefined) expected = await under.placeOfLast();
+      if (signal.aborted || under.failed || expected === undefined) {
         this.#leave();
         break;
       }
-      const one = this.#send(subject, expected, item);
-      sent.push(one);
-      one.outcome.then(({ kind }) => {
-        failed ||= kind !== 'stored';
-      });
+      this.#send(subject, expected, item, under);
     }
-    return writtenOf(await Promise.all(sent.map(({ outcome }) => outcome)), items, tail);
+    await under.all();
+    return writtenOf(under.outcomes, items, tail);
   }
 
   /** Undefined: only the answer tells where it lies. */
@@ -111,32 +147,32 @@ export class AppWriter {
     return this.#link.isClustered || performance.now() < this.#sharedUntil;
   }
 
-  #send(subject: string, expected: number, { id, payload }: Item): Sent {
-    // The place of the message itself is counted.
-    if (this.#isShared || this.#inFlight <= 1) this.#begin();
+  #send(subject: string, expected: number, { id, payload }: Item, under: Under): void {
+    const isIdle = this.#unanswered === 0 && performance.now() - this.#answeredAt > IDLE_MS;
+    if (this.#isShared || isIdle) this.#begin();
     const follows = this.#lastId === undefined ? '' : `\r\nNats-Expected-Last-Msg-Id: ${this.#lastId}`;
     const headers = `Nats-Expected-Last-Subject-Sequence: ${expected}${follows}\r\nNats-Msg-Id: ${id}`;
     const run = this.#run;
     const number = this.#sent++;
-    const foretold = this.#ahead === undefined ? undefined : this.#ahead + number;
+    const index = under.sent({ foretold: this.#ahead === undefined ? undefined : this.#ahead + number, run });
     if (!this.#isShared) this.#lastId = id;
-    const outcome = new Promise<AppendOutcome>((resolve) => {
-      const settle = (answer: AppendOutcome): void => {
-        this.#leave();
-        if (answer.kind === 'stored') {
-          if (run === this.#run) this.#ahead = answer.revision - number;
-          this.bytes += payload.length + subject.length + headers.length + 48;
-        } else if (run === this.#run) this.#break();
-        resolve(answer);
-      };
-      try {
-        if (!this.#link.ask(new Put(settle), subject, payload, headersOf(headers)))
-          settle({ kind: 'busy', message: 'not connected' });
-      } catch (error) {
-        settle({ kind: 'busy', message: `not sent: ${(error as Error).message}` });
-      }
-    });
-    return { outcome, foretold, run };
+    this.#unanswered++;
+    const settle = (answer: AppendOutcome): void => {
+      this.#unanswered--;
+      this.#answeredAt = performance.now();
+      if (answer.kind === 'stored') {
+        if (run === this.#run) this.#ahead = answer.revision - number;
+        this.bytes += payload.length + subject.length + headers.length + 48;
+      } else if (run === this.#run) this.#break();
+      under.settled(index, answer);
+      this.#leave();
+    };
+    try {
+      if (!this.#link.ask(new Put(settle), subject, payload, headersOf(headers)))
+        settle({ kind: 'busy', message: 'not connected' });
+    } catch (error) {
+      settle({ kind: 'busy', message: `not sent: ${(error as Error).message}` });
+    }
   }
 
   /** The next message hangs together with none before it. */
@@ -151,11 +187,14 @@ export class AppWriter {
     this.#sharedUntil = performance.now() + ALONE_AGAIN_MS;
   }
 
-  #place(behind: boolean): Promise<void> | undefined {
-    if (this.#inFlight >= (behind ? IN_FLIGHT_BEHIND : IN_FLIGHT))
-      return new Promise((go) => (behind ? this.#waiting.behind : this.#waiting.live).push(go));
+  #hasPlace(behind: boolean): boolean {
+    if (this.#inFlight >= (behind ? IN_FLIGHT_BEHIND : IN_FLIGHT)) return false;
     this.#inFlight++;
-    return undefined;
+    return true;
+  }
+
+  #place(behind: boolean): Promise<void> {
+    return new Promise((go) => (behind ? this.#waiting.behind : this.#waiting.live).push(go));
   }
 
   /** The place goes to the next in line, what is live before what is behind, or back. */
@@ -170,8 +209,8 @@ export class AppWriter {
 }
 
 /** What expected a later one to be there, and was stored, proves those before it. */
-function writtenOf(outcomes: readonly AppendOutcome[], items: readonly Item[], before: Tail): Written {
-  const last = outcomes.findLastIndex(({ kind }) => kind === 'stored');
+function writtenOf(outcomes: readonly (AppendOutcome | undefined)[], items: readonly Item[], before: Tail): Written {
+  const last = outcomes.findLastIndex((outcome) => outcome?.kind === 'stored');
   const found = outcomes[last];
   const tail = found?.kind === 'stored' ? { seq: (items[last] as Item).seq, at: found.revision } : before;
   const stored = last + 1;

@@ -24,7 +24,7 @@ export interface CatchUpsParts extends CompaniesParts {
 
 const APPS_AT_ONCE = 4;
 const PARTITIONS_AT_ONCE = 4;
-const BATCH_RECORDS = 512;
+const BATCH_RECORDS = 256;
 const COMPANIES = 2_000;
 /** Then the next in line reads on. */
 const TURN_MS = 5_000;

@@ -16,6 +16,7 @@ import { openHistory } from '../services/views/history.ts';
 import { openReads } from '../services/views/reads.ts';
 import { openCallout } from './callout.ts';
 import { doorMetricsOf } from './door-metrics.ts';
+import { keepHeapSmall } from './heap.ts';
 import { openCommands } from './open-commands.ts';
 import { openPump } from './pump.ts';
 import { openService } from './service.ts';
@@ -43,6 +44,7 @@ export async function start(
   stopping: AbortSignal = new AbortController().signal,
   testing: Testing = {},
 ): Promise<Running> {
+  keepHeapSmall();
   const registry = createRegistry('bridge');
   const closing: Closing = [];
   const close = async (): Promise<void> => {

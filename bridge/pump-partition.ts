@@ -21,7 +21,7 @@ export interface PartitionParts {
   readonly onDelivered: (events: number, oldestStoredAt: number) => void;
 }
 
-export const BATCH_RECORDS = 256;
+export const BATCH_RECORDS = 64;
 /** So much later than the first who took a batch. */
 const SLOW_MS = 500;
 const SLOW: Delivered = { kind: 'refused', isSlow: true, message: 'slower than others' };
@@ -163,13 +163,11 @@ function tell(apps: Company, feeds: ReadonlyMap<AppId, AppFeed>, put: (feed: App
   }
 }
 
-const encoder = new TextEncoder();
-
 /** Written once, however many are told. */
 function once(lane: LaneId, event: LaneEvent): () => Uint8Array {
   let payload: Uint8Array | undefined;
   return () => {
-    payload ??= encoder.encode(JSON.stringify(externalEvent(lane, event)));
+    payload ??= Buffer.from(JSON.stringify(externalEvent(lane, event)));
     return payload;
   };
 }

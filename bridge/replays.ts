@@ -46,8 +46,7 @@ const RETRY_AFTER_MS = 1_000;
 const TRIES = 20;
 const AGAIN_MS = 100;
 const NOTHING: Tail = { seq: 0, at: 0 };
-const encoder = new TextEncoder();
-const bytesOf = (body: object): Uint8Array => encoder.encode(JSON.stringify(body));
+const bytesOf = (body: object): Uint8Array => Buffer.from(JSON.stringify(body));
 
 interface Running {
   readonly feed: AppFeed;
