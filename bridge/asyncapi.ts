@@ -36,6 +36,18 @@ const MARKERS = {
     'In the place of events that are gone unread, or that never were here: read `history` up to `seq`; the next event is the one after it.',
     { resetReason: z.string().meta({ description: 'Why. More may be added.', examples: ['TOO_FAR_BEHIND'] }) },
   ),
+  DeadLetter: marker('DeadLetter', 'What you failed to take.', {
+    reason: z.string().meta({
+      description: 'Why: refused for good, given as often as the consumer allows, or not taken by a webhook in a day.',
+      examples: ['TERMINATED', 'MAX_DELIVERIES', 'WEBHOOK'],
+    }),
+    message: z.string().optional().meta({ description: 'What was said with the refusal, or the last answer.' }),
+    consumer: z.string().meta({ description: 'The consumer that did not take it.' }),
+    deliveries: z.int().meta({ description: 'How often it was given.' }),
+    at: z.string().meta({ description: 'When it was given up.', format: 'date-time' }),
+    streamSeq: z.int().meta({ description: 'The sequence in your stream of what it was.' }),
+    event: z.unknown().meta({ description: 'The event.' }),
+  }),
 };
 const HEADERS = {
   type: 'object',
@@ -115,6 +127,7 @@ const channels = (): Plain => {
       [...EVENTS, 'CaughtUp'],
       'What a `replay` brings back, in the same stream.',
     ),
+    deadLetters: channelOf(APP_TEMPLATES.dead, ['DeadLetter'], 'What you failed to take, in the same stream.'),
   };
 };
 
@@ -138,6 +151,11 @@ const operations = (): Plain => ({
     action: 'send',
     channel: ref('channels/eventStream'),
     summary: 'Every event that you may see, as it is accepted.',
+  },
+  deliverDeadLetters: {
+    action: 'send',
+    channel: ref('channels/deadLetters'),
+    summary: 'What you failed to take.',
   },
   deliverReplays: { action: 'send', channel: ref('channels/replayStream'), summary: 'What a `replay` brings back.' },
 });
