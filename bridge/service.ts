@@ -8,6 +8,7 @@ import { type AppId, isName, parseAppId } from '../schema/ids.ts';
 import { allAppCommands, appReply, verbCommands } from '../schema/subjects.ts';
 import type { Link } from '../services/journal/link.ts';
 import type { Logger } from '../services/logger.ts';
+import { within } from '../services/within.ts';
 import type { Reply } from './answers.ts';
 import type { Commands, HandleOptions } from './commands.ts';
 import { endpointMetadata, SERVICE_DESCRIPTION } from './describe.ts';
@@ -157,13 +158,4 @@ function headersOf(code: number, text: string): MsgHdrs {
   // One line of visible ASCII: a header has no other form.
   all.set(ERROR_HEADER, text.replace(/[^\x20-\x7e]/g, '?').slice(0, 256));
   return all;
-}
-
-async function within(ms: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
 }

@@ -10,6 +10,7 @@ import { Submit } from '../journal/submit.ts';
 import { DEFAULT_RULES } from '../lane/decide.ts';
 import type { Logger } from '../logger.ts';
 import { adminPortOf, createRegistry, startAdmin } from '../metrics.ts';
+import { within } from '../within.ts';
 import { Admission } from './admission.ts';
 import { createApiMetrics } from './api-metrics.ts';
 import { Auth } from './auth.ts';
@@ -192,14 +193,4 @@ function openFollowing(log: Logger, { schema, stores, journal, counts }: Followi
       receipts.stop();
     },
   };
-}
-
-/** Settles with the work, or without it. */
-async function within(ms: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
 }
