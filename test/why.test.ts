@@ -98,6 +98,12 @@ describe('why no push went', () => {
     ['never decided, and a day old', told(undefined, {}, AT + DAY), 'EXPIRED'],
     ['forgotten', told(undefined, { deliveredAt: AT }, AT + 31 * DAY), undefined],
     ['decided, not begun', told({ ...story, decided: 'push' }), 'WAITING_PROVIDER'],
+    // Decided again after its notifier died, when nothing was left to decide.
+    [
+      'decided, and delivered before it began',
+      told({ ...story, decided: 'push' }, { deliveredAt: AT + 1 }),
+      'DELIVERED_IN_TIME',
+    ],
     ['under way', told({ ...story, decided: 'push', isOpen: true, closed: ['TOKEN_DEAD'] }), 'WAITING_PROVIDER'],
     ['muted', told({ ...story, decided: 'MUTED' }), 'MUTED'],
     ['muted, and delivered later', told({ ...story, decided: 'MUTED' }, { deliveredAt: AT + 1 }), 'MUTED'],

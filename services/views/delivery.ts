@@ -205,7 +205,9 @@ function noPushReasonOf(
   if (story?.late) return story.late;
   if (story?.isOpen) return 'WAITING_PROVIDER';
   if (story && story.closed.length > 0) return TELLING.find((one) => story.closed.includes(one)) ?? story.closed[0];
-  if (story?.decided) return story.decided === 'push' ? 'WAITING_PROVIDER' : story.decided;
+  // Nothing has begun: whoever has the message by now is not pushed any more.
+  if (story?.decided === 'push') return isDelivered ? 'DELIVERED_IN_TIME' : 'WAITING_PROVIDER';
+  if (story?.decided) return story.decided;
   if (now - acceptedAt >= REMEMBERED_MS) return undefined;
   if (isDelivered) return 'DELIVERED_IN_TIME';
   return now - acceptedAt >= PUSH_EXPIRES_MS ? 'EXPIRED' : 'WAITING_GRACE';

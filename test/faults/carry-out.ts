@@ -60,6 +60,8 @@ async function bother({ world, recorder }: Stage, { gateway, how, forMs }: Troub
   recorder.outage({ of: gateway, fromAt, toAt: Date.now() });
 }
 
+/** At one of so many pushes: were it always the first of a life, what else was under way would never get further. */
+const AT_PUSH_MAX = 30;
 /** After a kill it is begun again within so long. */
 const BEGUN_AGAIN_MS = 1_000;
 
@@ -77,8 +79,10 @@ export async function killAtPushes(
   while (!signal.aborted) {
     await pause(everyMs * (0.5 + Math.random()));
     if (signal.aborted) break;
+    let passed = Math.floor(Math.random() * AT_PUSH_MAX);
     const killed = new Promise<number>((resolve) => {
       world.gateways.onTaken = () => {
+        if (passed-- > 0) return;
         world.gateways.onTaken = undefined;
         const fromAt = Date.now();
         void Promise.all(targets.map((target) => world.kill(target))).then(() => resolve(fromAt));
