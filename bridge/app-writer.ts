@@ -39,13 +39,17 @@ export interface WriteOptions {
 }
 
 /** Of one integration, written and not answered. */
-const IN_FLIGHT = 256;
-const IN_FLIGHT_BEHIND = 128;
+const IN_FLIGHT = 384;
+const IN_FLIGHT_BEHIND = 256;
+/** Who waits goes on when so many places are free: what goes out together is one write. */
+const TOGETHER = 64;
 const ANSWER_MS = 3_000;
 /** So long after a conflict everything waits for the answers to what it follows. */
 const ALONE_AGAIN_MS = 1_000;
 /** After so long others may well have written something: dead letters, another bridge. */
 const IDLE_MS = 20;
+/** What the server stores beside subject, headers and payload. */
+const OVERHEAD_BYTES = 48;
 const WRONG_LAST_ID = '(10070)';
 
 interface Sent {
@@ -157,22 +161,26 @@ export class AppWriter {
     const index = under.sent({ foretold: this.#ahead === undefined ? undefined : this.#ahead + number, run });
     if (!this.#isShared) this.#lastId = id;
     this.#unanswered++;
-    const settle = (answer: AppendOutcome): void => {
-      this.#unanswered--;
-      this.#answeredAt = performance.now();
-      if (answer.kind === 'stored') {
-        if (run === this.#run) this.#ahead = answer.revision - number;
-        this.bytes += payload.length + subject.length + headers.length + 48;
-      } else if (run === this.#run) this.#break();
-      under.settled(index, answer);
-      this.#leave();
-    };
+    const bytes = payload.length + subject.length + headers.length + OVERHEAD_BYTES;
+    const put = new Put(this, { under, index, run, number, bytes });
     try {
-      if (!this.#link.ask(new Put(settle), subject, payload, headersOf(headers)))
-        settle({ kind: 'busy', message: 'not connected' });
+      if (!this.#link.ask(put, subject, payload, headersOf(headers)))
+        this.settled(put, { kind: 'busy', message: 'not connected' });
     } catch (error) {
-      settle({ kind: 'busy', message: `not sent: ${(error as Error).message}` });
+      this.settled(put, { kind: 'busy', message: `not sent: ${(error as Error).message}` });
     }
+  }
+
+  /** Of one message, by itself alone. */
+  settled({ of: { under, index, run, number, bytes } }: Put, outcome: AppendOutcome): void {
+    this.#unanswered--;
+    this.#answeredAt = performance.now();
+    if (outcome.kind === 'stored') {
+      if (run === this.#run) this.#ahead = outcome.revision - number;
+      this.bytes += bytes;
+    } else if (run === this.#run) this.#break();
+    under.settled(index, outcome);
+    this.#leave();
   }
 
   /** The next message hangs together with none before it. */
@@ -197,14 +205,19 @@ export class AppWriter {
     return new Promise((go) => (behind ? this.#waiting.behind : this.#waiting.live).push(go));
   }
 
-  /** The place goes to the next in line, what is live before what is behind, or back. */
+  /** Places go to the next in line, what is live before what is behind. */
   #leave(): void {
     this.#inFlight--;
-    const { live, behind } = this.#waiting;
-    const next = live.shift() ?? (this.#inFlight < IN_FLIGHT_BEHIND ? behind.shift() : undefined);
-    if (!next) return;
-    this.#inFlight++;
-    next();
+    this.#wake(this.#waiting.live, IN_FLIGHT);
+    this.#wake(this.#waiting.behind, IN_FLIGHT_BEHIND);
+  }
+
+  #wake(waiting: (() => void)[], most: number): void {
+    if (waiting.length === 0 || this.#inFlight > most - TOGETHER) return;
+    for (const go of waiting.splice(0, most - this.#inFlight)) {
+      this.#inFlight++;
+      go();
+    }
   }
 }
 
@@ -221,20 +234,31 @@ function writtenOf(outcomes: readonly (AppendOutcome | undefined)[], items: read
   return { kind: message.endsWith(WRONG_LAST_ID) ? 'conflict' : failure.kind, stored, tail, message };
 }
 
+interface Message {
+  readonly under: Under;
+  readonly index: number;
+  readonly run: number;
+  readonly number: number;
+  readonly bytes: number;
+}
+
 class Put implements Asker {
   readonly deadline = performance.now() + ANSWER_MS;
-  readonly #settle: (outcome: AppendOutcome) => void;
+  readonly of: Message;
+  readonly #writer: AppWriter;
 
-  constructor(settle: (outcome: AppendOutcome) => void) {
-    this.#settle = settle;
+  constructor(writer: AppWriter, of: Message) {
+    this.#writer = writer;
+    this.of = of;
   }
 
   answered(message: Msg): true {
-    this.#settle(outcomeOf(answerOf(message)));
+    this.#writer.settled(this, outcomeOf(answerOf(message)));
     return true;
   }
 
   lost(why: 'disconnected' | 'timeout'): void {
-    this.#settle({ kind: 'unknown', message: why === 'timeout' ? 'no answer in time' : 'the connection was lost' });
+    const message = why === 'timeout' ? 'no answer in time' : 'the connection was lost';
+    this.#writer.settled(this, { kind: 'unknown', message });
   }
 }

@@ -13,7 +13,6 @@ import type { Lanes } from '../services/journal/lanes.ts';
 import type { Link } from '../services/journal/link.ts';
 import type { Logger } from '../services/logger.ts';
 import { Abandoned, pause, persist } from '../services/persist.ts';
-import type { Reads } from '../services/views/reads.ts';
 import { AppFeed, type Delivered, type FeedParts, type Reach } from './app-feed.ts';
 import { bridgeStreamsOf, ensureStream } from './app-streams.ts';
 import { firstSince } from './begin.ts';
@@ -31,7 +30,6 @@ import { Tails } from './tails.ts';
 export interface PumpParts {
   readonly journal: Journal;
   readonly lanes: Lanes;
-  readonly reads: Pick<Reads, 'gap'>;
   readonly integrations: Integrations;
   /** In the integrations' account; its owner closes it, after the pump has stopped. */
   readonly link: Link;

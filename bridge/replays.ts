@@ -3,17 +3,17 @@
  * `CaughtUp`, or with one of a seq below the one promised, the integration asks again after the last seq that it got.
  */
 import { randomBytes } from 'node:crypto';
-import type { LaneEvent } from '../schema/events.ts';
 import { type AppId, type LaneId, userOfApp } from '../schema/ids.ts';
 import { appReplay } from '../schema/subjects.ts';
+import type { Journal } from '../services/journal/journal.ts';
 import type { Lanes, Loaded } from '../services/journal/lanes.ts';
 import { sightOf } from '../services/lane/lane.ts';
 import type { Logger } from '../services/logger.ts';
 import { pause } from '../services/persist.ts';
-import type { Reads } from '../services/views/reads.ts';
 import type { AppFeed } from './app-feed.ts';
 import type { Item, Tail } from './app-writer.ts';
 import { externalCaughtUp, externalEvent } from './external.ts';
+import { readEvents } from './lane-events.ts';
 
 export interface ReplayAsk {
   readonly conversationId: LaneId;
@@ -30,7 +30,7 @@ export type ReplayAnswer =
 
 export interface ReplaysParts {
   readonly lanes: Lanes;
-  readonly reads: Pick<Reads, 'gap'>;
+  readonly journal: Pick<Journal, 'read'>;
   readonly feedOf: (app: AppId) => AppFeed | undefined;
   readonly log: Logger;
   readonly onReplayed: (events: number) => void;
@@ -98,7 +98,7 @@ export class Replays {
     let tail = NOTHING;
     let [reached, bytes] = [Math.min(from - 1, to), 0];
     if (from <= to)
-      for await (const events of ahead(this.#parts.reads.gap(loaded, from - 1))) {
+      for await (const events of readEvents(this.#parts.journal, loaded, from - 1)) {
         const items: Item[] = [];
         for (const event of events) {
           if (event.seq > to || event.seq < from || bytes > BYTES_MOST) continue;
@@ -134,22 +134,5 @@ export class Replays {
     }
     if (signal.aborted) return tail;
     throw new Error(why);
-  }
-}
-
-/** The next page is read while the one before is worked on. */
-async function* ahead(pages: AsyncIterable<readonly LaneEvent[]>): AsyncGenerator<readonly LaneEvent[]> {
-  const reader = pages[Symbol.asyncIterator]();
-  let next = reader.next();
-  try {
-    for (;;) {
-      const { done, value } = await next;
-      if (done === true) return;
-      next = reader.next();
-      next.catch(() => undefined);
-      yield value;
-    }
-  } finally {
-    await reader.return?.();
   }
 }

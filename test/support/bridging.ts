@@ -16,8 +16,6 @@ import { type JetStreamJournal, openJetStreamJournal } from '../../services/jour
 import { Lanes } from '../../services/journal/lanes.ts';
 import { openLink } from '../../services/journal/link.ts';
 import type { Logger } from '../../services/logger.ts';
-import { openHistory } from '../../services/views/history.ts';
-import { openReads } from '../../services/views/reads.ts';
 import { silent } from './projecting.ts';
 import { Scribe, until } from './scribe.ts';
 import { type ServerOptions, startServers, type TestServers } from './servers.ts';
@@ -51,14 +49,11 @@ export async function openPumping(config: Config, log: Logger): Promise<Pump> {
   const link = await openLink({ ...natsBridge, name: 'bridge', log });
   const journal = await openJetStreamJournal({ ...nats, partitions, maxBytes, name: 'bridge', log });
   const integrations = await openIntegrations({ ...nats, name: 'bridge registry', log });
-  const history = openHistory(config, log);
   const lanes = new Lanes(journal, { maxWeight: 100_000, log });
-  const reads = openReads(history, journal);
   const registry = new Registry();
   const pump = await openPump({
     journal,
     lanes,
-    reads,
     integrations,
     link,
     appStreams,
@@ -70,7 +65,7 @@ export async function openPumping(config: Config, log: Logger): Promise<Pump> {
     ...{ replay: pump.replay.bind(pump) },
     stop: async () => {
       await pump.stop();
-      await Promise.all([link.close(), journal.close(), integrations.close(), history.close()]);
+      await Promise.all([link.close(), journal.close(), integrations.close()]);
     },
   };
 }
