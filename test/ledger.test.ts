@@ -130,6 +130,21 @@ describe('the ledger', () => {
     expect(await storyOf(2)).toMatchObject({ decided: 'push', late: 'DELIVERED_IN_TIME' });
   });
 
+  test('what was claimed by who is gone is free at once; what waits for its time, and what others hold, is not', async () => {
+    const gone = new Ledger(() => mongo.db());
+    const [held, waits, later] = [claimOf(2), claimOf(3), claimOf(4)];
+    await gone.claim([held, waits], NOW + 30_000, NOW);
+    await gone.settle([settled(waits, { kind: 'again', due: NOW + 9_000 }, NOW + 30_000, 'RETRYING')]);
+    await ledger.claim([later], NOW + 30_000, NOW);
+    expect(await ledger.free([gone.owner], NOW + 1)).toBe(1);
+    expect((await ledger.due(NOW + 1, 10)).map(({ id }) => id.s)).toEqual([2]);
+    // It was not gone after all: what it did counts, what it wants does not.
+    await gone.settle([settled(held, { kind: 'again', due: NOW + 7_000 }, NOW + 30_000, 'RETRYING')]);
+    expect((await ledger.due(NOW + 1, 10)).map(({ id }) => id.s)).toEqual([2]);
+    await gone.settle([settled(held, { kind: 'sent' }, NOW + 30_000, 'SENT')]);
+    expect(await storyOf(2)).toMatchObject({ isOpen: false, attempts: [{ outcome: 'SENT' }] });
+  });
+
   test('a notification is taken away by one, and not where something of it is unread', async () => {
     const claims = [claimOf(2, 'bob', 'phone'), claimOf(5, 'bob', 'tablet')];
     await ledger.claim(claims, NOW + 30_000, NOW);

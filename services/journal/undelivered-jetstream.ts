@@ -17,7 +17,7 @@ import { jsonOf } from './message.ts';
 import type { Taken, UndeliveredQueue } from './undelivered.ts';
 
 const CONSUMER = 'notifier';
-const ACK_WAIT_MS = 20_000;
+const ACK_WAIT_MS = 10_000;
 /** Given out and not done, by all notifiers together: what is tried again later waits in the ledger, not here. */
 const GIVEN_MAX = 1_024;
 /** How long the server keeps a question for items that are not there yet. */

@@ -10,7 +10,7 @@ export interface Taken {
   done(): Promise<boolean>;
   /** Not now: it is given again, to whoever takes next, not before `afterMs`. */
   again(afterMs: number): void;
-  /** It takes longer: for the next 20 s nobody else gets it. */
+  /** It takes longer: for the next 10 s nobody else gets it. */
   working(): void;
 }
 
@@ -19,7 +19,7 @@ export interface UndeliveredQueue {
   put(partition: number, items: readonly WorkItem[]): Promise<void>;
   /**
    * 1 to `max` items, as many as are there, in the order in which they were put; waits for them. None: `signal` aborted. Outages
-   * are waited out. One call at a time. A taker that is not heard of for 20 s loses the item to another.
+   * are waited out. One call at a time. A taker that is not heard of for 10 s loses the item to another.
    */
   take(max: number, signal: AbortSignal): Promise<readonly Taken[]>;
   /** Items that are not done. Throws JournalUnavailable. */

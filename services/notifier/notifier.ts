@@ -3,11 +3,10 @@
  * again what is due. Every undelivered message is pushed at least once or refused for good, whatever is killed when, and however
  * many notifiers work at once.
  */
-import { randomUUID } from 'node:crypto';
 import { partitionOf } from '../../schema/subjects.ts';
 import { Abandoned, pause, persist } from '../persist.ts';
 import type { Mongo } from '../views/connect.ts';
-import { Leases } from '../views/leases.ts';
+import { type Lease, Leases } from '../views/leases.ts';
 import { createLedger } from '../views/ledger-documents.ts';
 import type { ReceiptBoard } from '../views/receipts.ts';
 import { Share } from '../views/share.ts';
@@ -26,6 +25,8 @@ const LAG_EVERY_TICKS = 5;
 const SWEEP_EVERY_MS = 500;
 /** After an outage what was pushed during it is written first, and only then is anything taken for lost. */
 const SWEEP_AFTER_OUTAGE_MS = 3_000;
+/** Who is not heard of may only be late: after an outage all are. */
+const GONE_MS = 3_000;
 /** What is under way at the end has so long. */
 const DRAIN_MS = 5_000;
 const LEAVE_MS = 1_000;
@@ -42,6 +43,8 @@ export class Notifier {
   readonly #stopping = new AbortController();
   readonly #giveUp = new AbortController();
   readonly #runs = new Map<number, Run>();
+  /** Since when others were seen to be gone. */
+  readonly #gone = new Map<string, number>();
   readonly #hearings: Hearings;
   readonly #outcomes: Outcomes;
   readonly #worker: Worker;
@@ -51,7 +54,7 @@ export class Notifier {
   constructor(parts: NotifierParts) {
     this.#parts = parts;
     const { mongo, journal, board } = parts;
-    this.#share = new Share(new Leases(() => mongo.db(), randomUUID()), journal.partitions, 'notifier');
+    this.#share = new Share(new Leases(() => mongo.db(), parts.ledger.owner), journal.partitions, 'notifier');
     this.#hearings = new Hearings(board);
     this.#outcomes = new Outcomes(parts);
     this.#worker = new Worker({ ...parts, hearings: this.#hearings, outcomes: this.#outcomes });
@@ -100,11 +103,28 @@ export class Notifier {
   }
 
   async #tick(): Promise<void> {
-    const { mine, surplus } = await this.#share.keep();
+    const { mine, surplus, gone } = await this.#share.keep();
     for (const [partition, { abort }] of this.#runs) if (!mine.includes(partition)) abort.abort();
     for (const partition of mine) if (!this.#runs.has(partition)) this.#startRun(partition);
     const idle = surplus.filter((partition) => !this.#runs.has(partition));
     if (idle.length > 0) await this.#share.release(idle);
+    if (this.#runs.has(0)) await this.#freeClaims(gone);
+  }
+
+  /** What was claimed by who is gone is not waited for. */
+  async #freeClaims(gone: readonly Lease[]): Promise<void> {
+    const now = performance.now();
+    for (const owner of this.#gone.keys()) if (!gone.some((lease) => lease.owner === owner)) this.#gone.delete(owner);
+    for (const { owner } of gone) if (!this.#gone.has(owner)) this.#gone.set(owner, now);
+    const lost = gone.filter(({ owner }) => now - (this.#gone.get(owner) ?? now) >= GONE_MS);
+    if (lost.length === 0) return;
+    const { ledger, clock, log } = this.#parts;
+    const pushes = await ledger.free(
+      lost.map(({ owner }) => owner),
+      clock(),
+    );
+    await this.#share.forget(lost);
+    log.info({ notifiers: lost.length, pushes }, 'what notifiers that are gone had begun is taken up');
   }
 
   #startRun(partition: number): void {

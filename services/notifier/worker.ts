@@ -39,7 +39,7 @@ const USERS_AT_ONCE = 16;
 /** Longer than a push can take: whoever finds a claim run out knows that nobody is at it. */
 const CLAIM_MS = 30_000;
 const AGAIN_MS = 1_000;
-const WORKING_EVERY_MS = 8_000;
+const WORKING_EVERY_MS = 3_000;
 const FULL_MS = 200;
 
 interface Push {

@@ -51,6 +51,12 @@ export class Leases {
     await leasesOf(await this.#db()).updateMany(mine, [{ $set: { until: UNTIL } }]);
   }
 
+  /** Those of others that are gone, if nobody has taken them since they were listed. */
+  async forget(gone: readonly Lease[]): Promise<void> {
+    if (gone.length === 0) return;
+    await leasesOf(await this.#db()).deleteMany({ $or: gone.map(({ name: _id, owner }) => ({ _id, owner })) });
+  }
+
   async release(names: readonly string[]): Promise<void> {
     await leasesOf(await this.#db()).deleteMany({ _id: { $in: [...names] }, owner: this.owner });
   }

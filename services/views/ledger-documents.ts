@@ -45,6 +45,8 @@ export interface EntryDocument {
   readonly provider: PushProviderName;
   readonly at: Date;
   readonly due?: Millis;
+  /** Who holds it, while somebody does. */
+  readonly by?: string;
   /** As of when the user was seen not to have it, for whoever holds or held it last. */
   readonly asOf?: Millis;
   /** Why it is over without a push. */

@@ -2,6 +2,7 @@
  * The ledger of pushes, as the notifier writes it. Every write may be repeated with the same end. Methods throw what MongoDB
  * throws; then what was asked may have been done.
  */
+import { randomUUID } from 'node:crypto';
 import { type AnyBulkWriteOperation, type Db, MaxKey, MinKey } from 'mongodb';
 import type { NoPushReason } from '../../schema/delivery.ts';
 import type { DeviceId, LaneId, Millis, Revision, Seq, UserId } from '../../schema/ids.ts';
@@ -70,6 +71,8 @@ const ATTEMPTS_MAX = 20;
 export const entryIdOf = ({ subject: { lane: l, seq: s }, user: u, device: d }: Claim): EntryId => ({ l, s, u, d });
 
 export class Ledger {
+  /** Whose claims these are: differs for each that makes some. */
+  readonly owner = randomUUID();
   readonly #db: () => Promise<Db>;
 
   constructor(db: () => Promise<Db>) {
@@ -119,7 +122,7 @@ export class Ledger {
     const writes = claims.map((claim): AnyBulkWriteOperation<EntryDocument> => {
       const { subject, provider, asOf } = claim;
       const fixed = { r: subject.revision, sent: subject.acceptedAt, c: subject.part, at: created, attempts: [] };
-      const update = { $set: { due: until, provider, asOf }, $setOnInsert: fixed };
+      const update = { $set: { due: until, by: this.owner, provider, asOf }, $setOnInsert: fixed };
       return { updateOne: { filter: { _id: entryIdOf(claim), ...free }, update, upsert: true } };
     });
     const given = claims.map(() => true);
@@ -135,6 +138,13 @@ export class Ledger {
     return given;
   }
 
+  /** What these had claimed anybody may claim from now on: they are gone. Answers how many pushes that were. */
+  async free(owners: readonly string[], now: Millis): Promise<number> {
+    const held = { by: { $in: [...owners] }, due: { $gt: now } };
+    const update = { $set: { due: now }, $unset: { by: true as const } };
+    return (await entriesOf(await this.#db()).updateMany(held, update, { hint: DUE_INDEX })).modifiedCount;
+  }
+
   /** What became of pushes that were claimed. That one was sent is written whoever holds it now. */
   async settle(settled: readonly Settled[]): Promise<void> {
     const db = await this.#db();
@@ -142,7 +152,10 @@ export class Ledger {
       const { now, claim, claimedUntil } = one;
       const attempt = one.attempt && { ...one.attempt, asOf: claim.asOf };
       const kept = attempt && { $push: { attempts: { $each: [attempt], $slice: -ATTEMPTS_MAX } } };
-      const change = now.kind === 'again' ? { $set: { due: now.due } } : { $unset: { due: true as const } };
+      const change =
+        now.kind === 'again'
+          ? { $set: { due: now.due }, $unset: { by: true as const } }
+          : { $unset: { due: true as const, by: true as const } };
       const why = now.kind === 'over' ? { $set: { why: now.why } } : {};
       const held = now.kind !== 'sent' ? { due: claimedUntil } : attempt ? { attempts: { $ne: attempt } } : {};
       return { updateOne: { filter: { _id: entryIdOf(claim), ...held }, update: { ...change, ...why, ...kept } } };
@@ -217,7 +230,7 @@ export class Ledger {
   async postpone(entries: readonly Due[], to: Millis): Promise<void> {
     const writes = entries.map(
       ({ id, due }): AnyBulkWriteOperation<EntryDocument> => ({
-        updateOne: { filter: { _id: id, due }, update: { $set: { due: to } } },
+        updateOne: { filter: { _id: id, due }, update: { $set: { due: to }, $unset: { by: true } } },
       }),
     );
     if (writes.length > 0) await entriesOf(await this.#db()).bulkWrite(writes, { ordered: false });

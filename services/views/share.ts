@@ -1,10 +1,12 @@
 /** Which partitions are one room's: an even share among all that live, by leases. */
-import type { Leases } from './leases.ts';
+import type { Lease, Leases } from './leases.ts';
 
 export interface Held {
   readonly mine: readonly number[];
   /** Too many: to be released, by `release`, when they are no longer worked on. */
   readonly surplus: readonly number[];
+  /** By which others said that they live, and do so no more. Each is listed until it is forgotten. */
+  readonly gone: readonly Lease[];
 }
 
 export class Share {
@@ -27,10 +29,11 @@ export class Share {
     const presence = this.#presence + this.#leases.owner;
     if (!this.#present) this.#present = await this.#leases.take(presence);
     const all = await this.#leases.list();
-    const others = all.filter(
-      ({ name, owner, holds }) => name.startsWith(this.#presence) && holds && owner !== this.#leases.owner,
-    );
-    const share = Math.ceil(this.#partitions / (others.length + 1));
+    // Whoever was held for dead for a while, and is not, says so again.
+    if (this.#present && !all.some(({ name }) => name === presence)) this.#present = await this.#leases.take(presence);
+    const others = all.filter(({ name, owner }) => name.startsWith(this.#presence) && owner !== this.#leases.owner);
+    const gone = others.filter(({ holds }) => !holds);
+    const share = Math.ceil(this.#partitions / (others.length - gone.length + 1));
     const byName = new Map(all.map((lease) => [lease.name, lease]));
     const partitions = Array.from({ length: this.#partitions }, (_, p) => p);
     const had = partitions.filter((p) => byName.get(this.#work + p)?.owner === this.#leases.owner);
@@ -41,7 +44,11 @@ export class Share {
       const lease = byName.get(this.#work + p);
       if (!lease?.holds && !mine.includes(p) && (await this.#leases.take(this.#work + p, lease))) mine.push(p);
     }
-    return { mine, surplus: had.slice(share) };
+    return { mine, surplus: had.slice(share), gone };
+  }
+
+  forget(gone: readonly Lease[]): Promise<void> {
+    return this.#leases.forget(gone);
   }
 
   release(partitions: readonly number[]): Promise<void> {
