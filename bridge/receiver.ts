@@ -67,6 +67,11 @@ export class Receiver {
     return this.#why;
   }
 
+  /** As `downSince`, once it has failed under these eyes: nobody is given up for what another process saw. */
+  get deadSince(): Millis | undefined {
+    return this.#probes > 0 ? this.#downSince : undefined;
+  }
+
   /** As it was when it was stored; asked again at once. */
   restore(downSince: Millis | undefined): void {
     this.#downSince = downSince;

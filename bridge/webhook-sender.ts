@@ -209,9 +209,9 @@ export class WebhookSender {
     const { budget, clock, patience } = this.#parts;
     if (!this.#mayHaveMore || this.#isReading || this.#lanes.held >= WINDOW) return false;
     if (this.#lanes.behind >= BEHIND_MAX || budget.behind >= BEHIND_TOTAL) return false;
-    const { downSince } = this.#receiver;
+    const { downSince, deadSince } = this.#receiver;
     // Of a receiver that has been down for so long, everything that is as old is a dead letter.
-    return downSince === undefined || downSince <= clock() - patience.giveUpMs;
+    return downSince === undefined || (deadSince !== undefined && deadSince <= clock() - patience.giveUpMs);
   }
 
   async #read(): Promise<void> {
@@ -351,8 +351,8 @@ export class WebhookSender {
     const before = this.#parts.clock() - this.#parts.patience.giveUpMs;
     if (storedAt > before) return undefined;
     if (attempts > 0 && failingSince !== undefined && failingSince <= before) return why;
-    const { downSince, why: whyDown } = this.#receiver;
-    if (downSince === undefined || downSince > before) return undefined;
-    return `the receiver took nothing for so long${whyDown === '' ? '' : `: ${whyDown}`}`;
+    const { deadSince, why: whyDown } = this.#receiver;
+    if (deadSince === undefined || deadSince > before) return undefined;
+    return `the receiver took nothing for so long: ${whyDown}`;
   }
 }

@@ -31,8 +31,9 @@ const run = (command: string, args: readonly string[], cwd = HERE): string | und
   return status === 0 ? undefined : `${command} ${args[0]}: ${(error?.message ?? stderr).trim().split('\n').at(-1)}`;
 };
 
+const TYPESCRIPT = { command: process.execPath, args: [...TSX, join(EXAMPLES, 'typescript/client.ts')] };
 const RUNNERS: Readonly<Record<string, () => Runner>> = {
-  TypeScript: () => ({ command: process.execPath, args: [...TSX, join(EXAMPLES, 'typescript/client.ts')] }),
+  TypeScript: () => TYPESCRIPT,
   Go: () => {
     const go = found('go', '/usr/local/go/bin');
     if (go === undefined) return 'there is no Go here';
@@ -212,8 +213,7 @@ describe('the examples', () => {
 
   it('go on when the bridge is killed and comes back', async () => {
     const { credentials, conversationId } = await enrol();
-    const { command, args } = RUNNERS['TypeScript']?.() as Exclude<Runner, string>;
-    const example = start(command, [...args, credentials, conversationId, 'job', '40']);
+    const example = start(TYPESCRIPT.command, [...TYPESCRIPT.args, credentials, conversationId, 'job', '40']);
     await until(
       () => example.accepted.length,
       (count) => count >= 3,

@@ -5,7 +5,7 @@ import { Webhook as Verifier } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { newWebhookSecret } from '../bridge/signature.ts';
 import type { AppId, LaneId } from '../schema/ids.ts';
-import { appDead, appStream } from '../schema/subjects.ts';
+import { APPS_JETSTREAM, appDead, appEvent, appEventAgain, appStream } from '../schema/subjects.ts';
 import type { Webhook } from '../services/journal/integrations.ts';
 import { app, type Bridging, range, seqsOf, startBridging } from './support/bridging.ts';
 import { silent } from './support/projecting.ts';
@@ -328,6 +328,72 @@ describe('webhooks', () => {
       (found) => found !== undefined,
     );
     expect(stranger.received).toEqual([]);
+  });
+
+  it('go on after an outage of NATS, in order and whole', async () => {
+    const receiver = await receive();
+    const { name } = await hooked(receiver.url);
+    await send();
+    const lanes = await Promise.all(range(1, 4).map(() => talk(name, 10)));
+    await until(
+      () => receiver.taken.length,
+      (count) => count > 5,
+    );
+    await bridging.servers.nats.restart();
+    for (const lane of lanes) {
+      await whole(receiver, lane, 11);
+      expect(inOrder(offered(receiver, lane))).toBe(true);
+    }
+  }, 60_000);
+
+  it('that fell behind in many conversations are all sent, each in order, when the receiver takes them again', async () => {
+    const receiver = await receive();
+    const { name } = await hooked(receiver.url);
+    let isWell = false;
+    // Every other one is taken at once: the receiver is not down, its conversations are behind.
+    receiver.meet(({ event }) => (isWell || Number(event.conversationId.slice(4)) % 2 === 0 ? 204 : 500));
+    const sending = await send();
+    const lanes: LaneId[] = [];
+    for (let i = 0; i < 120; i++) lanes.push(await talk(name, 3));
+    const behind = async (): Promise<number> =>
+      Number(/conversations_behind (\d+)/.exec(await sending.registry.metrics())?.[1]);
+    await until(behind, (count) => count >= 60);
+    await sending.stop();
+    sendings.length = 0;
+    isWell = true;
+    await send();
+    for (const lane of lanes) {
+      await whole(receiver, lane, 4);
+      expect(seqs(receiver.taken, lane)).toEqual([1, 2, 3, 4]);
+      expect(inOrder(offered(receiver, lane))).toBe(true);
+    }
+  }, 60_000);
+
+  it('carry what is given once more, and a Reset, under ids of their own', async () => {
+    const receiver = await receive();
+    const { name } = await hooked(receiver.url);
+    const lane = await talk(name, 5);
+    let isWell = false;
+    receiver.meet(({ event }) => (isWell || event.seq !== 5 ? 204 : 500));
+    await send();
+    await whole(receiver, lane, 4);
+    // The conversation waits; what is given once more neither waits nor makes wait.
+    const js = bridging.bridge.jetstream({ apiPrefix: APPS_JETSTREAM });
+    const again = { type: 'MessageSent', conversationId: lane, seq: 2, message: { text: 'again' } };
+    await js.publish(appEventAgain(name, lane), JSON.stringify(again));
+    await until(
+      () => receiver.taken.at(-1)?.event,
+      (event) => event.message?.text === 'again',
+    );
+    expect(receiver.taken.at(-1)?.id).toBe(`${lane}:2`);
+    const reset = { type: 'Reset', conversationId: lane, seq: 6, resetReason: 'TOO_FAR_BEHIND' };
+    await js.publish(appEvent(name, lane), JSON.stringify(reset));
+    isWell = true;
+    await until(
+      () => receiver.taken.at(-1)?.event,
+      (event) => event.type === 'Reset',
+    );
+    expect(receiver.taken.slice(-3).map(({ id }) => id)).toEqual([`${lane}:5`, `${lane}:6`, `${lane}:6:reset`]);
   });
 
   it('go on after a stop where they were', async () => {
