@@ -95,7 +95,8 @@ class EventPump implements Pump {
     this.#reaches = new Reaches(link, questions, journal.partitions);
     this.#metrics = eventMetrics(registry);
     const feedOf = (app: AppId) => this.#feeds.get(app);
-    this.#replays = new Replays({ ...parts, feedOf, onReplayed: this.#metrics.replayed });
+    const onShort = (app: AppId) => this.#retention?.makeRoom(app);
+    this.#replays = new Replays({ ...parts, feedOf, onShort, onReplayed: this.#metrics.replayed });
   }
 
   async start(signal: AbortSignal): Promise<void> {

@@ -3,7 +3,8 @@
  * `CaughtUp`, or with one of a seq below the one promised, the integration asks again after the last seq that it got.
  */
 import { randomBytes } from 'node:crypto';
-import { type AppId, type LaneId, userOfApp } from '../schema/ids.ts';
+import type { LaneEvent } from '../schema/events.ts';
+import { type AppId, type LaneId, type Millis, userOfApp } from '../schema/ids.ts';
 import { appReplay } from '../schema/subjects.ts';
 import type { Journal } from '../services/journal/journal.ts';
 import type { Lanes, Loaded } from '../services/journal/lanes.ts';
@@ -34,19 +35,29 @@ export interface ReplaysParts {
   readonly feedOf: (app: AppId) => AppFeed | undefined;
   readonly log: Logger;
   readonly onReplayed: (events: number) => void;
+  /** There is no room for replays in its stream. */
+  readonly onShort: (app: AppId) => void;
 }
 
 const OF_ONE_APP = 2;
 const OF_ALL = 16;
 const EVENTS_MOST = 100_000;
 const BYTES_MOST = 64 * 1024 * 1024;
+/** What goes out together, and is then looked at. */
+const TOGETHER_BYTES = 512 * 1024;
+const TOGETHER_SHARE = 0.02;
 /** Of what the stream may hold: the rest is for what is live. */
-const ROOM_SHARE = 0.6;
+const ROOM_SHARE = 0.7;
 const RETRY_AFTER_MS = 1_000;
 const TRIES = 20;
 const AGAIN_MS = 100;
+const TIME_CHARS = 9;
 const NOTHING: Tail = { seq: 0, at: 0 };
 const bytesOf = (body: object): Uint8Array => Buffer.from(JSON.stringify(body));
+
+/** It begins with its time, so that it can be told how old a replay is. */
+const newReplayId = (): string => Date.now().toString(36).padStart(TIME_CHARS, '0') + randomBytes(6).toString('hex');
+export const startOfReplay = (replayId: string): Millis => Number.parseInt(replayId.slice(0, TIME_CHARS), 36);
 
 interface Running {
   readonly feed: AppFeed;
@@ -71,15 +82,18 @@ export class Replays {
     const feed = this.#parts.feedOf(app);
     const ofApp = [...this.#running.values()].filter((one) => one === app).length;
     const isBusy = ofApp >= OF_ONE_APP || this.#running.size >= OF_ALL;
-    if (!feed || isBusy || feed.bytes > ROOM_SHARE * feed.maxBytes)
+    if (feed && feed.bytes > ROOM_SHARE * feed.maxBytes) {
+      this.#parts.onShort(app);
       return { kind: 'busy', retryAfterMs: RETRY_AFTER_MS };
+    }
+    if (!feed || isBusy) return { kind: 'busy', retryAfterMs: RETRY_AFTER_MS };
     const loaded = await this.#parts.lanes.fresh(conversationId);
     const sight = sightOf(loaded.lane, userOfApp(app), feed.seesAll);
     // Who has left asks as a stranger does.
     if (!sight || Number.isFinite(sight.to)) return { kind: 'not-found' };
     const from = Math.max(after + 1, sight.from);
     const to = Math.min(upTo ?? loaded.lane.seq, loaded.lane.seq, from + EVENTS_MOST - 1);
-    const replayId = Date.now().toString(36) + randomBytes(6).toString('hex');
+    const replayId = newReplayId();
     const subject = appReplay(app, replayId, conversationId);
     const run = this.#run({ feed, loaded, subject, replayId, from, to })
       .catch((error: unknown) => this.#parts.log.warn({ err: error, app, replayId }, 'a replay was given up'))
@@ -97,21 +111,26 @@ export class Replays {
     const { id } = loaded.lane;
     let tail = NOTHING;
     let [reached, bytes] = [Math.min(from - 1, to), 0];
-    if (from <= to)
-      for await (const events of readEvents(this.#parts.journal, loaded, from - 1)) {
+    const together = Math.min(TOGETHER_BYTES, TOGETHER_SHARE * feed.maxBytes);
+    const pages = from > to ? [] : readEvents(this.#parts.journal, loaded, from - 1);
+    for await (const events of pages) {
+      const wanted = events.filter(({ seq }) => seq >= from && seq <= to);
+      for (let i = 0; i < wanted.length && bytes <= BYTES_MOST && !feed.isFull; ) {
         const items: Item[] = [];
-        for (const event of events) {
-          if (event.seq > to || event.seq < from || bytes > BYTES_MOST) continue;
+        for (let size = 0; i < wanted.length && size < together; i++) {
+          const event = wanted[i] as LaneEvent;
           const payload = bytesOf(externalEvent(id, event));
-          bytes += payload.length;
+          size += payload.length;
           items.push({ seq: event.seq, id: `${replayId}:${event.seq}`, payload });
         }
         tail = await this.#append(feed, subject, tail, items);
+        bytes += items.reduce((sum, { payload }) => sum + payload.length, 0);
         reached = Math.max(reached, tail.seq);
         this.#parts.onReplayed(items.length);
         if (this.#stopping.signal.aborted) return;
-        if (reached >= to || bytes > BYTES_MOST || feed.isFull) break;
       }
+      if (reached >= to || bytes > BYTES_MOST || feed.isFull) break;
+    }
     const end = { seq: reached + 1, id: `${replayId}:end`, payload: bytesOf(externalCaughtUp(id, reached)) };
     await this.#append(feed, subject, tail, [end]);
   }
@@ -130,7 +149,9 @@ export class Replays {
       if (written.kind === 'stored') return tail;
       if (written.stored > 0) tries = 0;
       why = `${written.kind}: ${written.message}`;
-      tail = await feed.tailOf(subject).catch(() => tail);
+      const found = await feed.tailOf(subject).catch(() => tail);
+      if (found.seq < tail.seq) throw new Error('what was replayed so far is gone');
+      tail = found;
     }
     if (signal.aborted) return tail;
     throw new Error(why);

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DeadLetter } from '../bridge/dead-letters.ts';
 import { lagOf } from '../bridge/lag.ts';
+import type { Pump } from '../bridge/pump.ts';
 import { listDead, redrive } from '../bridge/redrive.ts';
 import { isUnread, matches } from '../bridge/unread.ts';
 import { appStream } from '../schema/subjects.ts';
@@ -13,12 +14,13 @@ import { laneId, until } from './support/scribe.ts';
 
 describe('the stream of an integration', () => {
   let bridging: Bridging;
+  let pump: Pump;
   let link: Link;
   let questions: Questions;
 
   beforeAll(async () => {
     bridging = await startBridging();
-    await bridging.startPump({ LANES_APP_STREAM_BYTES: String(1024 * 1024) });
+    pump = await bridging.startPump({ LANES_APP_STREAM_BYTES: String(1024 * 1024) });
     link = await openLink({ ...(bridging.config.natsBridge as never as object), name: 'test', log: silent } as never);
     questions = new Questions(link);
   });
@@ -136,6 +138,37 @@ describe('the stream of an integration', () => {
     );
     expect(next).toMatchObject({ type: 'MessageSent', seq: 4 });
   });
+
+  it('holds no more of a replay than there is room for, and says how far it came', async () => {
+    const { scribe } = bridging;
+    const connection = await bridging.enter(await bridging.add('again1'));
+    await scribe.create(laneId('r1'), 'app_again1');
+    const live = new Reader(connection, 'again1');
+    for (let i = 0; i < 8; i++) {
+      await large('r1', 10);
+      const { length } = scribe.events(laneId('r1'));
+      await live.read((got) => got.some(({ seq }) => seq === length));
+    }
+    const replayed = new Reader(connection, 'again1', 'replays', { filter_subject: 'chat.app.again1.replay.>' });
+    await replayed.open();
+    let after = 0;
+    while (after < 81) {
+      const ask = { conversationId: laneId('r1'), after };
+      const answer = await until(
+        () => pump.replay(app('again1'), ask),
+        ({ kind }) => kind === 'started',
+      );
+      expect(answer).toMatchObject({ from: after + 1, to: 81 });
+      const from = replayed.got.length;
+      await replayed.read((got) => got.slice(from).some(({ type }) => type === 'CaughtUp'));
+      const end = replayed.got.at(-1)?.seq as number;
+      expect(replayed.got.slice(from, -1).map(({ seq }) => seq)).toEqual(range(after + 1, end));
+      expect(end).toBeGreaterThan(after);
+      after = end;
+    }
+    expect(after).toBe(81);
+    expect(live.got.map(({ type }) => type)).not.toContain('Reset');
+  }, 90_000);
 
   it('says how far behind an integration is', async () => {
     const { scribe } = bridging;

@@ -2,7 +2,7 @@
 import type { NatsConnection } from 'nats';
 import { type CpuUse, cpuBetween, type Pids, readCpu } from '../cpu.ts';
 import { type AppDoor, enter } from './app-client.ts';
-import { drained } from './load.ts';
+import { drained, wait } from './load.ts';
 import { serve } from './serve.ts';
 
 export interface AppReplay {
@@ -21,6 +21,7 @@ export interface AppReplay {
 let connection: NatsConnection | undefined;
 let app = '';
 let [count, last, ordered, end] = [0, 0, true, 0];
+const ROOM_MS = 60_000;
 const SEQ = /"seq":(\d+)/;
 const decoder = new TextDecoder();
 
@@ -45,10 +46,17 @@ serve<AppReplay>({
   },
   run: async ({ lane, pids }) => {
     [count, last, ordered, end] = [0, 0, true, 0];
-    const from = readCpu({ ...pids, generator: process.pid });
-    const body = JSON.stringify({ conversationId: lane, after: 0 });
-    const answer = await connection?.request(`chat.app.${app}.cmd.replay`, body, { timeout: 10_000 });
-    const text = answer?.string() ?? '';
+    let from = readCpu({ ...pids, generator: process.pid });
+    let text = '';
+    // What was replayed before has to go first where there is no room for more.
+    for (const until = Date.now() + ROOM_MS; text === '' || text.includes('RATE_LIMITED'); ) {
+      if (text !== '') await wait(200);
+      from = readCpu({ ...pids, generator: process.pid });
+      const body = JSON.stringify({ conversationId: lane, after: 0 });
+      const answer = await connection?.request(`chat.app.${app}.cmd.replay`, body, { timeout: 10_000 });
+      text = answer?.string() ?? '';
+      if (Date.now() > until) break;
+    }
     if (!text.includes('"replayId"')) throw new Error(`no replay: ${text.slice(0, 300)}`);
     const to = Number(/"to":(\d+)/.exec(text)?.[1]);
     await drained(
