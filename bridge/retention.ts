@@ -14,6 +14,7 @@ import type { AppFeed } from './app-feed.ts';
 import { readStream } from './app-streams.ts';
 import { listConsumers, unreadOf } from './lag.ts';
 import { dropDead, dropReplays, type TrimParts, trimEvents } from './trims.ts';
+import { webhookReaders, webhookReaders } from './webhook-readers.ts';
 
 export interface RetentionParts extends TrimParts {
   readonly integrations: Integrations;
@@ -72,13 +73,15 @@ export class Retention {
 
   /** Never rejects. */
   async #tend(app: AppId): Promise<void> {
-    const { questions, feedOf, onUnread, onRoom, log } = this.#parts;
+    const { questions, integrations, feedOf, onUnread, onRoom, log } = this.#parts;
     const { signal } = this.#stopping;
     try {
       const name = appStream(app);
       const [info, feed] = [await readStream(questions, name), feedOf(app)];
       if (!info) return;
-      const consumers = await listConsumers(questions, app);
+      // A webhook reads, too: what it has not sent is unread, whatever consumers have acknowledged.
+      const webhook = integrations.get(app)?.webhook ? await webhookReaders(questions, app) : [];
+      const consumers = [...(await listConsumers(questions, app)), ...webhook];
       if (feed) onUnread(app, unreadOf(consumers, info.state.messages));
       const trimmed = { app, name, consumers, feed, signal };
       await dropReplays(this.#parts, { ...trimmed, info });
