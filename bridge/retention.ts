@@ -14,7 +14,7 @@ import type { AppFeed } from './app-feed.ts';
 import { readStream } from './app-streams.ts';
 import { listConsumers, unreadOf } from './lag.ts';
 import { dropDead, dropReplays, type TrimParts, trimEvents } from './trims.ts';
-import { webhookReaders, webhookReaders } from './webhook-readers.ts';
+import { webhookReaders } from './webhook-readers.ts';
 
 export interface RetentionParts extends TrimParts {
   readonly integrations: Integrations;
