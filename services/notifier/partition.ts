@@ -22,6 +22,8 @@ export interface Reach {
 
 /** What is held of a partition while it waits. The rest waits in the lanes' own storage. */
 const BATCH_RECORDS = 128;
+/** Decided together at first, and twice as many each time: whoever does not live long gets on all the same. */
+const FIRST_RECORDS = 8;
 /** A position that was not written costs the decisions since then, once more. */
 const WRITE_EVERY_MS = 250;
 
@@ -42,15 +44,20 @@ export async function notifyPartition(
   );
   const records = journal.consume(partition, from, { maxBatch: BATCH_RECORDS, signal });
   try {
-    for await (const due of afterGrace(records, { graceMs, clock, signal, wait: pause })) {
-      await persist('decisions', () => decidePushes(parts, partition, due), trying);
-      const [first] = due;
-      if (first) parts.metrics.decidedLate(clock() - first.storedAt - graceMs);
-      for (const stored of due) noteSent(parts, stored);
-      const last = due.at(-1) as StoredRecord;
-      reach.w = last.revision;
-      place.moved(last);
-    }
+    let room = FIRST_RECORDS;
+    for await (const due of afterGrace(records, { graceMs, clock, signal, wait: pause }))
+      for (let done = 0; done < due.length; ) {
+        const some = due.slice(done, done + room);
+        done += some.length;
+        room = Math.min(2 * room, BATCH_RECORDS);
+        await persist('decisions', () => decidePushes(parts, partition, some), trying);
+        const [first] = some;
+        if (first) parts.metrics.decidedLate(clock() - first.storedAt - graceMs);
+        for (const stored of some) noteSent(parts, stored);
+        const last = some.at(-1) as StoredRecord;
+        reach.w = last.revision;
+        place.moved(last);
+      }
   } finally {
     await place.stop();
   }
@@ -61,6 +68,7 @@ class Place {
   readonly #write: (last: StoredRecord) => Promise<void>;
   #last: StoredRecord | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #isBegun = false;
   #writing: Promise<void> = Promise.resolve();
 
   constructor(write: (last: StoredRecord) => Promise<void>) {
@@ -69,7 +77,10 @@ class Place {
 
   moved(last: StoredRecord): void {
     this.#last = last;
-    this.#timer ??= setTimeout(() => void this.#flush().catch(() => undefined), WRITE_EVERY_MS);
+    const write = (): void => void this.#flush().catch(() => undefined);
+    if (!this.#isBegun) write();
+    else this.#timer ??= setTimeout(write, WRITE_EVERY_MS);
+    this.#isBegun = true;
   }
 
   /** Settles when the last one is written. Rejects with what the write rejected with. */

@@ -86,10 +86,12 @@ function answeredOf({ attempts }: Trace, { marks }: Pushing): Map<string, Step[]
 const storedOf = ({ stored }: Pushing): Map<string, StoredMark[]> =>
   groupBy(stored, ({ user, lane, kind }) => `${kind} ${user} ${lane}`);
 
-/** Clocks of two processes may differ; the log has one order. */
+/** Clocks of two processes may differ; the log has one order, and within one of its records marks rise. */
 function firstStored(marks: readonly StoredMark[] | undefined, seq: number): StoredMark | undefined {
   let first: StoredMark | undefined;
-  for (const mark of marks ?? []) if (mark.seq >= seq && (!first || mark.revision < first.revision)) first = mark;
+  const isBefore = (a: StoredMark, b: StoredMark): boolean =>
+    a.revision < b.revision || (a.revision === b.revision && a.seq < b.seq);
+  for (const mark of marks ?? []) if (mark.seq >= seq && (!first || isBefore(mark, first))) first = mark;
   return first;
 }
 

@@ -22,7 +22,7 @@ const SHORT_MINUTES = 1;
 const PROGRESS_MS = 15_000;
 const PAGE_READERS = 4;
 /** In the scenario of kills at pushes. */
-const KILL_EVERY_MS = 6_000;
+const KILL_EVERY_MS = 9_000;
 const SLOW_ANSWER_MS = 150;
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
