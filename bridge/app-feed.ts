@@ -9,9 +9,9 @@ import { ApiRefusal, type Questions } from '../services/journal/ask.ts';
 import { type Journal, JournalUnavailable } from '../services/journal/journal.ts';
 import type { Link } from '../services/journal/link.ts';
 import type { Logger } from '../services/logger.ts';
-import { appStreamOf, ensureStream, readLast } from './app-streams.ts';
+import { appStreamOf, ensureStream, readLast, readStream } from './app-streams.ts';
 import { AppWriter, type Item, type Tail, type WriteOptions } from './app-writer.ts';
-import { externalReset } from './external.ts';
+import { externalReset, type ResetReason } from './external.ts';
 import type { Tails } from './tails.ts';
 
 export interface FeedParts {
@@ -44,7 +44,25 @@ export interface Reach {
   since: number[];
   /** Which stream it was, and whether it saw everything: '' where there was none. */
   stream: string;
+  /** How often a partition was found to be shorter than it had been; and which, if any. */
+  restores: number;
+  rebuilt: (Rebuilt | null)[];
 }
+/**
+ * The partition was restored: what lies in the integration's stream up to `upTo` may be of events that are none any more, where
+ * the lane has others from revision `from` on.
+ */
+export interface Rebuilt {
+  readonly from: number;
+  readonly upTo: number;
+}
+export const reachFrom = (positions: number[]): Reach => ({
+  positions,
+  since: positions.map((at) => at + 1),
+  stream: '',
+  restores: 0,
+  rebuilt: positions.map(() => null),
+});
 
 /** Above this share of its bytes a stream takes only what makes room in it. */
 const FULL_SHARE = 0.95;
@@ -67,6 +85,7 @@ export class AppFeed {
   /** Counts the streams that this process has met under the name. */
   #stream = 0;
   #bytes = 0;
+  #news = false;
   #maxBytes: number;
   #ensuring: Promise<void> | undefined;
 
@@ -89,6 +108,23 @@ export class AppFeed {
   }
   get isFull(): boolean {
     return this.bytes >= FULL_SHARE * this.#maxBytes;
+  }
+
+  /** Something was stored since the last call. */
+  hasNews(): boolean {
+    const had = this.#news;
+    this.#news = false;
+    return had;
+  }
+
+  /** The partition ends at `end` and was longer: it was restored. Throws JournalUnavailable. */
+  async restored(partition: number, end: number): Promise<void> {
+    const info = await readStream(this.#parts.questions, this.name);
+    this.reach.positions[partition] = end;
+    this.reach.since[partition] = end + 1;
+    this.reach.rebuilt[partition] = { from: end + 1, upTo: info?.state.last_seq ?? 0 };
+    this.reach.restores++;
+    this.isMoved = true;
   }
 
   moveTo(partition: number, revision: number): void {
@@ -120,7 +156,7 @@ export class AppFeed {
       );
     this.#stream++;
     this.writer.forget();
-    this.reach = { positions: this.reach.positions, since: this.reach.positions.map((at) => at + 1), stream };
+    this.reach = { ...reachFrom(this.reach.positions), restores: this.reach.restores, stream };
     this.isMoved = true;
   }
 
@@ -141,6 +177,7 @@ export class AppFeed {
         const written = await this.writer.write(subject, tail, items, options);
         if (written.stored > 0) {
           tries = 0;
+          this.#news = true;
           this.#parts.tails.keep(subject, this.#stream, written.tail);
         }
         if (written.kind === 'stored') return DONE;
@@ -182,16 +219,37 @@ export class AppFeed {
   /** The subject's tail, a Reset behind it where the first of these events that is not there does not follow it. */
   async #follow(lane: LaneId, subject: string, events: readonly FeedEvent[], options: WriteOptions): Promise<Tail> {
     const cached = this.#parts.tails.get(subject, this.#stream);
-    const tail = cached ?? (await this.#read(subject));
+    const found = cached ?? (await this.#read(subject));
+    const stale = this.#isStale(lane, found, events) ? found : undefined;
+    const tail = stale ? { seq: (events[0] as FeedEvent).seq - 1, at: stale.at } : found;
     const first = events.find(({ seq }) => seq > tail.seq);
-    if (!first || first.begins || first.seq === tail.seq + 1 || !(await this.#isHole(lane, tail, first))) {
+    if (!stale && (!first || first.begins || first.seq === tail.seq + 1 || !(await this.#isHole(lane, tail, first)))) {
       if (!cached && tail.at > 0) this.#parts.tails.keep(subject, this.#stream, tail);
       return tail;
     }
-    const written = await this.writer.write(subject, tail, [resetOf(lane, first.seq - 1)], options);
+    const reset = resetOf(
+      lane,
+      (first ?? (events[0] as FeedEvent)).seq - 1,
+      stale ? 'STORE_REBUILT' : 'TOO_FAR_BEHIND',
+    );
+    const written = await this.writer.write(subject, tail, [reset], options);
     this.#parts.tails.forget(subject);
     if (written.kind !== 'stored') throw new JournalUnavailable(`a Reset cannot be stored now: ${written.message}`);
     return written.tail;
+  }
+
+  /** What lies there is of events that the lane had before it was restored. */
+  #isStale(lane: LaneId, tail: Tail, events: readonly FeedEvent[]): boolean {
+    const rebuilt = this.reach.rebuilt[partitionOf(lane, this.#parts.journal.partitions)];
+    const [first] = events;
+    return (
+      !!rebuilt &&
+      !!first &&
+      first.revision >= rebuilt.from &&
+      tail.at > 0 &&
+      tail.at <= rebuilt.upTo &&
+      tail.seq >= first.seq
+    );
   }
 
   /** Events before `first` are the integration's and never were in this stream. What was, and went, was read or told of. */
@@ -219,8 +277,8 @@ export class AppFeed {
 
 const NEVER = new AbortController().signal;
 
-const resetOf = (lane: LaneId, seq: number): Item => ({
+const resetOf = (lane: LaneId, seq: number, reason: ResetReason = 'TOO_FAR_BEHIND'): Item => ({
   seq,
   id: `${messageIdOf(lane, seq)}:reset:${randomUUID()}`,
-  payload: Buffer.from(JSON.stringify(externalReset(lane, seq, 'TOO_FAR_BEHIND'))),
+  payload: Buffer.from(JSON.stringify(externalReset(lane, seq, reason))),
 });

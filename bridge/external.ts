@@ -49,11 +49,14 @@ export function externalEvent(lane: LaneId, event: LaneEvent): ExternalEvent {
   }
 }
 
+/** `STORE_REBUILT`: the lane was restored to an earlier state; what was had after `seq` is forgotten. */
+export type ResetReason = 'TOO_FAR_BEHIND' | 'STORE_REBUILT';
+
 /**
  * In an event's place: what lay here up to `seq` is gone unread, or never was here. Whoever has not everything up to it reads
  * `history`; the next event is seq + 1. To whoever has, it says nothing.
  */
-export const externalReset = (lane: LaneId, seq: number, resetReason: 'TOO_FAR_BEHIND') => ({
+export const externalReset = (lane: LaneId, seq: number, resetReason: ResetReason) => ({
   type: 'Reset',
   conversationId: lane,
   seq,

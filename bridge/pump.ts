@@ -13,7 +13,7 @@ import type { Lanes } from '../services/journal/lanes.ts';
 import type { Link } from '../services/journal/link.ts';
 import type { Logger } from '../services/logger.ts';
 import { Abandoned, pause, persist } from '../services/persist.ts';
-import { AppFeed, type Delivered, type FeedParts, type Reach } from './app-feed.ts';
+import { AppFeed, type Delivered, type FeedParts, type Reach, reachFrom } from './app-feed.ts';
 import { bridgeStreamsOf, ensureStream } from './app-streams.ts';
 import { firstSince } from './begin.ts';
 import { CatchUps } from './catch-ups.ts';
@@ -54,6 +54,8 @@ const TAILS = 200_000;
 const CLOCKS_MS = 5_000;
 /** What was delivered since is looked at again after a kill, and found. */
 const WRITE_EVERY_MS = 1_000;
+/** The position of one that got nothing is written in every so many of them: nothing is looked for again but what it is not told of. */
+const IDLE_TICKS = 10;
 const LEAVE_MS = 2_000;
 const ADMIT_AT_ONCE = 8;
 
@@ -114,7 +116,9 @@ class EventPump implements Pump {
       onLeft: (feed: AppFeed, outcome: Delivered, rest: Promise<unknown>) => this.#left(feed, outcome, rest),
       onDelivered: (events: number, storedAt: Millis) => this.#metrics.delivered(events, clock() - storedAt),
     };
-    this.#partitions = indexes.map((p) => new PumpPartition(partitionParts, p, this.#cursorOf(p, ends[p] as Revision)));
+    const cursors: Revision[] = [];
+    for (const p of indexes) cursors.push(await this.#cursorOf(p, ends[p] as Revision));
+    this.#partitions = indexes.map((p) => new PumpPartition(partitionParts, p, cursors[p] as Revision));
     const onFull = ({ app }: AppFeed) => this.#retention?.makeRoom(app);
     const catchUps = new CatchUps({ ...this.#parts, partitions: this.#partitions, onFull }, this.#stopping.signal);
     this.#catchUps = catchUps;
@@ -150,18 +154,18 @@ class EventPump implements Pump {
   }
 
   /** The farthest that anybody was; where nobody was, the end. */
-  #cursorOf(partition: number, end: Revision): Revision {
-    const positions = [...this.#feeds.values()].map(({ reach }) => reach.positions[partition] as number);
+  async #cursorOf(partition: number, end: Revision): Promise<Revision> {
+    const { log } = this.#parts;
     for (const feed of this.#feeds.values())
       if ((feed.reach.positions[partition] as number) > end) {
-        this.#parts.log.error(
+        log.error(
           { alarm: 'other stream', partition, app: feed.app, end },
           'a partition is shorter than it was: it was restored; integrations go on at its end',
         );
-        feed.reach.positions[partition] = end;
-        feed.reach.since[partition] = end + 1;
+        await persist('restore', () => feed.restored(partition, end), { signal: this.#stopping.signal, log });
       }
-    return positions.length === 0 ? end : revisionOf(Math.min(end, Math.max(...positions)));
+    const positions = [...this.#feeds.values()].map(({ reach }) => reach.positions[partition] as number);
+    return positions.length === 0 ? end : revisionOf(Math.max(...positions));
   }
 
   async #run(partition: PumpPartition): Promise<void> {
@@ -205,6 +209,7 @@ class EventPump implements Pump {
 
   #drop(feed: AppFeed): void {
     this.#feeds.delete(feed.app);
+    this.#reaches.forget(feed.app);
     this.#catchUps?.drop(feed.app);
     for (const partition of this.#partitions) partition.leave(feed.app);
     this.#metrics.gone(feed.app);
@@ -231,7 +236,7 @@ class EventPump implements Pump {
     const positions: number[] = [];
     for (let p = 0; p < journal.partitions; p++)
       positions.push((await firstSince(journal, p, createdAt - CLOCKS_MS, signal)) - 1);
-    return { positions, since: positions.map((at) => at + 1), stream: '' };
+    return reachFrom(positions);
   }
 
   #measure(app: AppId, unread: number): void {
@@ -247,9 +252,10 @@ class EventPump implements Pump {
   async #writeOn(): Promise<void> {
     const { signal } = this.#stopping;
     const { log } = this.#parts;
-    while (!signal.aborted) {
+    for (let tick = 1; !signal.aborted; tick++) {
       await pause(WRITE_EVERY_MS, signal);
-      const moved = [...this.#feeds.values()].filter(({ isMoved }) => isMoved);
+      const isTime = tick % IDLE_TICKS === 0;
+      const moved = [...this.#feeds.values()].filter((feed) => feed.isMoved && (isTime || feed.hasNews()));
       for (const feed of moved)
         await this.#reaches
           .write(feed)

@@ -9,7 +9,7 @@ import type { Questions } from '../services/journal/ask.ts';
 import { JournalUnavailable } from '../services/journal/journal.ts';
 import type { Link } from '../services/journal/link.ts';
 import { expectedHeader } from '../services/journal/message.ts';
-import type { AppFeed, Reach } from './app-feed.ts';
+import type { AppFeed, Reach, Rebuilt } from './app-feed.ts';
 import { readLast } from './app-streams.ts';
 
 interface Stored {
@@ -18,6 +18,9 @@ interface Stored {
   readonly p: readonly number[];
   readonly s: readonly number[];
   readonly stream: string;
+  /** Counts the restores that were noticed. */
+  readonly e?: number;
+  readonly r?: readonly (Rebuilt | null)[];
 }
 
 const TRIES = 5;
@@ -26,6 +29,8 @@ export class Reaches {
   readonly #link: Link;
   readonly #questions: Questions;
   readonly #partitions: number;
+  /** The revision of what this bridge wrote last. */
+  readonly #written = new Map<AppId, number>();
 
   constructor(link: Link, questions: Questions, partitions: number) {
     this.#link = link;
@@ -40,18 +45,21 @@ export class Reaches {
 
   /** Throws JournalUnavailable; then it may be written or not, and both are true. */
   async write(feed: AppFeed): Promise<void> {
+    let at = this.#written.get(feed.app);
+    this.#written.delete(feed.app);
     for (let tries = 0; tries < TRIES; tries++) {
-      const { at, reach } = await this.#read(feed.app);
+      const there = at === undefined ? await this.#read(feed.app) : { at, reach: undefined };
+      at = undefined;
       feed.isMoved = false;
-      const merged = reach ? mergedOf(reach, feed.reach) : feed.reach;
-      const stored: Stored = { v: 1, p: merged.positions, s: merged.since, stream: merged.stream };
       try {
-        const payload = Buffer.from(JSON.stringify(stored));
-        const answer = await this.#questions.publish(bridgePosition(feed.app), payload, expectedHeader(revisionOf(at)));
-        const outcome = answer && outcomeOf(answer);
-        if (outcome?.kind === 'stored') return;
-        if (outcome?.kind === 'conflict') continue;
-        throw new JournalUnavailable(`a position cannot be stored now: ${outcome?.kind}`);
+        const revision = await this.#put(
+          feed.app,
+          there.reach ? mergedOf(there.reach, feed.reach) : feed.reach,
+          there.at,
+        );
+        if (revision === undefined) continue;
+        this.#written.set(feed.app, revision);
+        return;
       } catch (error) {
         feed.isMoved = true;
         throw error;
@@ -60,23 +68,43 @@ export class Reaches {
     feed.isMoved = true;
   }
 
+  forget(app: AppId): void {
+    this.#written.delete(app);
+  }
+
+  /** Undefined: another bridge was first. */
+  async #put(app: AppId, reach: Reach, expected: number): Promise<number | undefined> {
+    const { positions: p, since: s, stream, restores: e, rebuilt: r } = reach;
+    const stored: Stored = { v: 1, p, s, stream, ...(e === 0 ? {} : { e, r }) };
+    const payload = Buffer.from(JSON.stringify(stored));
+    const answer = await this.#questions.publish(bridgePosition(app), payload, expectedHeader(revisionOf(expected)));
+    const outcome = answer && outcomeOf(answer);
+    if (outcome?.kind === 'stored') return outcome.revision;
+    if (outcome?.kind === 'conflict') return undefined;
+    throw new JournalUnavailable(`a position cannot be stored now: ${outcome?.kind}`);
+  }
+
   async #read(app: AppId): Promise<{ readonly at: number; readonly reach: Reach | undefined }> {
     const parts = { link: this.#link, questions: this.#questions };
     const last = await readLast(parts, BRIDGE_STREAM, bridgePosition(app));
     const stored = last?.body as Stored | undefined;
     const fits = stored?.v === 1 && stored.p.length === this.#partitions;
-    const reach = fits ? { positions: [...stored.p], since: [...stored.s], stream: stored.stream } : undefined;
+    const reach = fits
+      ? {
+          ...{ positions: [...stored.p], since: [...stored.s], stream: stored.stream },
+          ...{ restores: stored.e ?? 0, rebuilt: [...(stored.r ?? stored.p.map(() => null))] },
+        }
+      : undefined;
     return { at: last?.at ?? 0, reach };
   }
 }
 
-/** Of two streams under the name the newer counts: what was delivered to the older does not lie in it. */
+/** Who noticed a restore knows better; of two streams under the name the newer counts: what was delivered to the older is not in it. */
 export function mergedOf(one: Reach, other: Reach): Reach {
+  if (one.restores !== other.restores) return one.restores > other.restores ? one : other;
   const positions = one.positions.map((at, p) => Math.max(at, other.positions[p] as number));
-  if (one.stream !== other.stream) {
-    const newer = one.stream > other.stream ? one : other;
-    return { positions, since: [...newer.since], stream: newer.stream };
-  }
-  const since = one.since.map((at, p) => Math.min(at, other.since[p] as number));
-  return { positions, since, stream: one.stream };
+  const newer = one.stream > other.stream ? one : other;
+  const since =
+    one.stream === other.stream ? one.since.map((at, p) => Math.min(at, other.since[p] as number)) : [...newer.since];
+  return { ...newer, positions, since };
 }

@@ -1,9 +1,10 @@
 /** What integrations are sent when something is killed, full, deleted, slow, or done by two at once. */
+import { connect } from 'nats';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { revisionOf } from '../schema/ids.ts';
-import { appEvent, appStream } from '../schema/subjects.ts';
+import { appEvent, appStream, laneStream } from '../schema/subjects.ts';
 import type { StoredRecord } from '../services/journal/journal.ts';
-import { app, type Bridging, Reader, range, startBridging } from './support/bridging.ts';
+import { app, type Bridging, type Got, Reader, range, startBridging } from './support/bridging.ts';
 import { laneId, until } from './support/scribe.ts';
 
 const LANES = ['o1', 'o2', 'o3', 'o4'].map(laneId);
@@ -177,5 +178,48 @@ describe('events for integrations, when something goes wrong', () => {
       ]);
     }
     expect(bridge.isClosed()).toBe(false);
+  });
+
+  it('lanes that were restored to an earlier state are told of, and go on', { timeout: 60_000 }, async () => {
+    const { manager, scribe, servers } = bridging;
+    const pump = await bridging.startPump();
+    await opened('r1');
+    for (const lane of LANES) await scribe.say(lane, 10, 5);
+    await until(
+      () => stored('r1'),
+      (now) => now === 11 * LANES.length,
+    );
+    await pump.stop();
+    const { url: urls, user, password: pass } = servers.nats;
+    const lanes = await connect({ servers: urls, user, pass });
+    const { streams } = await lanes.jetstreamManager();
+    for (const p of [0, 1]) await streams.delete(laneStream(p));
+    await lanes.close();
+    scribe.lanes.clear();
+    // The server takes what has the same id for the same for two seconds; nobody restores a stream as fast.
+    const since = Date.now();
+    await until(Date.now, (now) => now > since + 2_500);
+    await bridging.startPump();
+    for (const lane of LANES) {
+      await scribe.create(lane, 'app_r1');
+      await scribe.say(lane, 2);
+    }
+    await until(
+      () => stored('r1'),
+      (now) => now === 15 * LANES.length,
+    );
+    const { state } = await manager.streams.info('APP_r1');
+    const got: Got[] = [];
+    for (let seq = state.last_seq - 4 * LANES.length + 1; seq <= state.last_seq; seq++)
+      got.push((await manager.streams.getMessage('APP_r1', { seq })).json());
+    for (const lane of LANES)
+      expect(
+        got.filter(({ conversationId }) => conversationId === lane).map((one) => [one.type, one.seq, one.resetReason]),
+      ).toEqual([
+        ['Reset', 0, 'STORE_REBUILT'],
+        ['ConversationCreated', 1, undefined],
+        ['MessageSent', 2, undefined],
+        ['MessageSent', 3, undefined],
+      ]);
   });
 });

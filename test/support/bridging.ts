@@ -140,6 +140,7 @@ export interface Got {
   readonly type: string;
   readonly conversationId: string;
   readonly seq: number;
+  readonly resetReason?: string;
   readonly [field: string]: unknown;
 }
 
