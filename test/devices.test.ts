@@ -4,14 +4,9 @@ import { MongoClient } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type DeviceId, type LaneId, seqOf, type UserId } from '../schema/ids.ts';
 import { Mongo } from '../services/views/connect.ts';
-import {
-  DEVICES_PER_USER,
-  type Devices,
-  openDevices,
-  type PushAddress,
-  tokenHashOf,
-} from '../services/views/devices.ts';
+import { DEVICES_PER_USER, type Devices, openDevices, tokenHashOf } from '../services/views/devices.ts';
 import { HistoryUnavailable } from '../services/views/history.ts';
+import type { PushAddress } from '../services/views/push-address.ts';
 import { marksOf, ReceiptStore } from '../services/views/receipts-store.ts';
 import { silent } from './support/projecting.ts';
 import { until } from './support/scribe.ts';

@@ -1,7 +1,7 @@
 /** Apple: what a push looks like there, and what becomes of every answer. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LaneId } from '../schema/ids.ts';
-import type { ApnsAddress } from '../services/notifier/push.ts';
+import type { ApnsAddress } from '../services/views/push-address.ts';
 import { TOPIC } from './support/providers/all.ts';
 import { apnsToken, messagePush, type Pushing, readPush, startPushing } from './support/providers/pushing.ts';
 import { json } from './support/providers/secure-server.ts';

@@ -1,6 +1,6 @@
 /** Firebase: its tokens, what a push looks like there, and what becomes of every answer. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { FcmAddress } from '../services/notifier/push.ts';
+import type { FcmAddress } from '../services/views/push-address.ts';
 import { fcmError } from './support/providers/google.ts';
 import { messagePush, type Pushing, readPush, startPushing } from './support/providers/pushing.ts';
 import { json } from './support/providers/secure-server.ts';

@@ -1,6 +1,6 @@
 /** Gateways of the old protocol, by node-gcm, which tells a failure in four forms. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { GcmAddress } from '../services/notifier/push.ts';
+import type { GcmAddress } from '../services/views/push-address.ts';
 import { gcmResult } from './support/providers/gcm.ts';
 import { messagePush, type Pushing, readPush, startPushing } from './support/providers/pushing.ts';
 import { json } from './support/providers/secure-server.ts';

@@ -3,7 +3,8 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Circuit } from '../services/notifier/circuit.ts';
 import { type Adapter, type Attempt, Guard, type Limits } from '../services/notifier/guard.ts';
-import type { FcmAddress, PushResult, WebPushAddress } from '../services/notifier/push.ts';
+import type { PushResult } from '../services/notifier/push.ts';
+import type { FcmAddress, WebPushAddress } from '../services/views/push-address.ts';
 import { apnsToken, messagePush, type Pushing, startPushing } from './support/providers/pushing.ts';
 
 const TROUBLE = { kind: 'trouble', code: '503' } as const;

@@ -3,12 +3,12 @@ import { createECDH } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { WebPushAddress } from '../services/notifier/push.ts';
 import { parseVapidKey } from '../services/notifier/vapid.ts';
 import { WebPushAdapter, type WebPushOptions } from '../services/notifier/web-push.ts';
 import { encrypt, PLAIN_BYTES, parseSubscriptionKeys } from '../services/notifier/web-push-crypto.ts';
 import { Patience } from '../services/patience.ts';
 import { isPublicAddress } from '../services/public-address.ts';
+import type { WebPushAddress } from '../services/views/push-address.ts';
 import { messagePush, type Pushing, readPush, startPushing } from './support/providers/pushing.ts';
 
 let pushing: Pushing;

@@ -4,9 +4,9 @@ import { type NoPushReason, PUSH_EXPIRES_MS } from '../schema/delivery.ts';
 import type { Millis, Seq, UserId } from '../schema/ids.ts';
 import type { Member } from '../services/lane/lane.ts';
 import { isQuiet } from '../services/notifier/do-not-disturb.ts';
-import type { ProviderName } from '../services/notifier/push.ts';
 import { type Reachability, recipientsOf, undeliveredOf, verdictOf } from '../services/notifier/undelivered.ts';
 import type { DeviceRecord, DoNotDisturb, PushTokenState } from '../services/views/devices.ts';
+import type { PushProviderName } from '../services/views/push-address.ts';
 
 const NOW = Date.UTC(2026, 0, 15, 12, 0);
 const user = (name: string): UserId => name as UserId;
@@ -20,7 +20,7 @@ const member = (joinedSeq: number): Member => ({
   firstSeq: seq(1),
 });
 
-function device(state: PushTokenState | 'NONE', provider: ProviderName = 'FCM', name = 'phone'): DeviceRecord {
+function device(state: PushTokenState | 'NONE', provider: PushProviderName = 'FCM', name = 'phone'): DeviceRecord {
   const base = { user: user('bob'), device: name as DeviceRecord['device'], since: 0, lastSeenAt: 0 };
   if (state === 'NONE') return base;
   if (state !== 'VALID') return { ...base, provider, tokenState: state };
@@ -39,7 +39,7 @@ const given = (devices: readonly DeviceRecord[], more: Partial<Reachability> = {
   devices: new Map(devices.length > 0 ? [[user('bob'), devices]] : []),
   settings: new Map(),
   muted: new Map(),
-  providers: new Set<ProviderName>(['FCM']),
+  providers: new Set<PushProviderName>(['FCM']),
   now: NOW,
   ...more,
 });
@@ -75,7 +75,7 @@ describe('who is to be pushed', () => {
 
   test('there is always a verdict, and a push only where nothing is against it', () => {
     const states = fc.constantFrom<PushTokenState | 'NONE'>('VALID', 'DEAD', 'MOVED', 'NONE');
-    const providers = fc.constantFrom<ProviderName>('FCM', 'APNS');
+    const providers = fc.constantFrom<PushProviderName>('FCM', 'APNS');
     const devices = fc.array(fc.tuple(states, providers), { maxLength: 4 });
     const age = fc.constantFrom(0, 1_000, PUSH_EXPIRES_MS - 1, PUSH_EXPIRES_MS, PUSH_EXPIRES_MS + 1);
     const muted = fc.constantFrom<Millis | undefined>(undefined, NOW - 1, NOW, NOW + 1);

@@ -6,6 +6,7 @@
 import type { SecureContext } from 'node:tls';
 import { ApnsClient, Notification, type NotificationOptions, Priority, PushType } from 'apns2';
 import type { Patience } from '../patience.ts';
+import type { ApnsAddress } from '../views/push-address.ts';
 import { type Answer, jsonOf, retryAfterOf, Wire, wordOf } from '../wire.ts';
 import { ApnsSeam } from './apns-seam.ts';
 import type { Adapter, Attempt } from './guard.ts';
@@ -17,7 +18,7 @@ import {
   NEW_MESSAGE,
   type Payload,
 } from './payload.ts';
-import type { ApnsAddress, PushMessage } from './push.ts';
+import type { PushMessage } from './push.ts';
 
 export interface ApnsOptions {
   /** https; null: Apple's own, by each address's environment. */

@@ -4,11 +4,12 @@
  */
 import type { SecureContext } from 'node:tls';
 import type { Patience } from '../patience.ts';
+import type { FcmAddress } from '../views/push-address.ts';
 import { type Answer, jsonOf, objectOf, retryAfterOf, type Silence, Wire, wordOf } from '../wire.ts';
 import { AccessTokens, type ServiceAccount } from './access-tokens.ts';
 import type { Adapter, Attempt } from './guard.ts';
 import { fittedPayload, type Payload } from './payload.ts';
-import type { FcmAddress, PushMessage } from './push.ts';
+import type { PushMessage } from './push.ts';
 
 export interface FcmOptions {
   /** https; null: Google's own. */

@@ -7,11 +7,12 @@ import { Agent } from 'node:https';
 import type { SecureContext } from 'node:tls';
 import gcm from 'node-gcm';
 import type { Patience } from '../patience.ts';
+import type { GcmAddress } from '../views/push-address.ts';
 import { codeOf, jsonOf, objectOf, retryAfterOf, wordOf } from '../wire.ts';
 import { MAX_TTL_SECONDS, READ_COLLAPSE_KEY } from './fcm.ts';
 import type { Adapter, Attempt } from './guard.ts';
 import { fittedPayload, jsonBytes } from './payload.ts';
-import type { GcmAddress, PushMessage } from './push.ts';
+import type { PushMessage } from './push.ts';
 
 export interface GcmOptions {
   /** https; the whole address that is posted to. */

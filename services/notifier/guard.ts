@@ -5,9 +5,10 @@
 import type { Millis } from '../../schema/ids.ts';
 import type { Logger } from '../logger.ts';
 import { endAll, Givers, Patience } from '../patience.ts';
+import type { PushAddress, PushProviderName } from '../views/push-address.ts';
 import { type Health, LONGEST_PAUSE_MS } from './circuit.ts';
 import { type Entry, Gate, type GateLimits } from './gate.ts';
-import type { ProviderName, PushAddress, PushMessage, PushProvider, PushResult } from './push.ts';
+import type { PushMessage, PushProvider, PushResult } from './push.ts';
 
 /** What one attempt came to. */
 export type Attempt =
@@ -39,8 +40,8 @@ export interface Limits extends GateLimits {
   readonly toUnproven: number;
 }
 export interface Observer {
-  pushed(provider: ProviderName, outcome: PushResult['kind'], tookMs: number): void;
-  alarm(provider: ProviderName): void;
+  pushed(provider: PushProviderName, outcome: PushResult['kind'], tookMs: number): void;
+  alarm(provider: PushProviderName): void;
 }
 export interface GuardOptions {
   readonly limits: Limits;
@@ -64,7 +65,7 @@ const RETRY_MS = { host: 1_000, address: 30_000 } as const;
 const JITTER = 0.2;
 
 export class Guard<A extends PushAddress> implements PushProvider {
-  readonly provider: ProviderName;
+  readonly provider: PushProviderName;
   readonly #adapter: Adapter<A>;
   readonly #options: GuardOptions;
   readonly #clock: () => Millis;

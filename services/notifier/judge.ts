@@ -5,9 +5,9 @@ import { type Lanes, type Loaded, PoisonedLane } from '../journal/lanes.ts';
 import { lastSentBy } from '../lane/sent.ts';
 import type { Logger } from '../logger.ts';
 import type { DeviceRecord, Devices } from '../views/devices.ts';
+import type { PushProviderName } from '../views/push-address.ts';
 import type { ReceiptBoard } from '../views/receipts.ts';
 import { readSeqOf } from '../views/unread.ts';
-import type { ProviderName } from './push.ts';
 import { recipientsOf, type Told, undeliveredOf, type Verdict, verdictOf } from './undelivered.ts';
 
 export interface JudgeParts {
@@ -15,7 +15,7 @@ export interface JudgeParts {
   readonly lanes: Lanes;
   readonly board: Pick<ReceiptBoard, 'of'>;
   readonly devices: Pick<Devices, 'of' | 'mutedIn' | 'settings'>;
-  readonly providers: ReadonlySet<ProviderName>;
+  readonly providers: ReadonlySet<PushProviderName>;
   readonly clock: () => Millis;
   readonly log: Logger;
 }

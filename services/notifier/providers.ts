@@ -6,19 +6,20 @@ import { z } from 'zod';
 import { type Config, ConfigError } from '../config.ts';
 import { readTrust } from '../foreign-hosts.ts';
 import type { Logger } from '../logger.ts';
+import type { PushAddress, PushProviderName } from '../views/push-address.ts';
 import type { ServiceAccount } from './access-tokens.ts';
 import { APNS_UNDER_WAY, ApnsAdapter } from './apns.ts';
 import { FcmAdapter } from './fcm.ts';
 import { GcmAdapter } from './gcm.ts';
 import { type Adapter, Guard, type Limits } from './guard.ts';
-import type { ProviderName, PushAddress, PushProvider } from './push.ts';
+import type { PushProvider } from './push.ts';
 import { pushMetrics } from './push-metrics.ts';
 import { parseVapidKey, type VapidKey } from './vapid.ts';
 import { WebPushAdapter } from './web-push.ts';
 
 export interface Providers {
   /** Those that are on. */
-  readonly on: ReadonlyMap<ProviderName, PushProvider>;
+  readonly on: ReadonlyMap<PushProviderName, PushProvider>;
   stop(): Promise<void>;
 }
 
@@ -30,7 +31,7 @@ const ours = (underWay: number): Limits => {
 };
 /** Hosts that users name. */
 const theirs: Limits = { underWay: 128, waiting: 500, total: 4_000, hosts: 1_024, toUnproven: 64 };
-const LIMITS: Readonly<Record<ProviderName, Limits>> = {
+const LIMITS: Readonly<Record<PushProviderName, Limits>> = {
   APNS: ours(APNS_UNDER_WAY),
   FCM: ours(256),
   GCM: ours(32),
@@ -50,7 +51,7 @@ export interface ProvidersOptions {
 export function openProviders(push: Config['push'], options: ProvidersOptions): Providers {
   const { log, registry, timeoutMs } = options;
   const adapters = adaptersOf(push, options);
-  const guards = new Map<ProviderName, Guard<PushAddress>>();
+  const guards = new Map<PushProviderName, Guard<PushAddress>>();
   const observe = pushMetrics(registry, () => new Map([...guards].map(([name, { load }]) => [name, load])));
   for (const adapter of adapters)
     guards.set(

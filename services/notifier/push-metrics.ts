@@ -1,10 +1,10 @@
 /** What pushing counts. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { PushProviderName } from '../views/push-address.ts';
 import type { Load, Observer } from './guard.ts';
-import type { ProviderName } from './push.ts';
 
 /** `loads` says how each provider is doing when the figures are read. */
-export function pushMetrics(registry: Registry, loads: () => ReadonlyMap<ProviderName, Load>): Observer {
+export function pushMetrics(registry: Registry, loads: () => ReadonlyMap<PushProviderName, Load>): Observer {
   const registers = [registry];
   const pushes = new Counter({
     name: 'lanes_pushes_total',

@@ -3,34 +3,7 @@
  * web-push.ts; providers.ts opens those that the settings turn on.
  */
 import type { LaneId, Millis, Seq, UserId } from '../../schema/ids.ts';
-
-export type ProviderName = 'APNS' | 'FCM' | 'GCM' | 'WEB_PUSH';
-
-/** Where a device is reached. Tokens and endpoints are secrets: never in a log, an error or an answer of the API. */
-export type PushAddress = ApnsAddress | FcmAddress | GcmAddress | WebPushAddress;
-export interface ApnsAddress {
-  readonly provider: 'APNS';
-  readonly token: string;
-  /** The app's bundle id; absent: `LANES_APNS_TOPIC`. */
-  readonly topic?: string;
-  /** Which of Apple's two the token is of; absent: production. Without effect where `LANES_APNS_URL` is set. */
-  readonly environment?: 'production' | 'sandbox';
-}
-export interface FcmAddress {
-  readonly provider: 'FCM';
-  readonly token: string;
-}
-export interface GcmAddress {
-  readonly provider: 'GCM';
-  readonly token: string;
-}
-/** A `PushSubscription` of a browser: its endpoint, and `p256dh` and `auth` of its keys in base64url. */
-export interface WebPushAddress {
-  readonly provider: 'WEB_PUSH';
-  readonly endpoint: string;
-  readonly p256dh: string;
-  readonly auth: string;
-}
+import type { PushAddress, PushProviderName } from '../views/push-address.ts';
 
 interface Pushed {
   readonly conversationId: LaneId;
@@ -77,7 +50,7 @@ export type PushResult =
   | { readonly kind: 'credentials'; readonly code: string; readonly afterMs: number };
 
 export interface PushProvider {
-  readonly provider: ProviderName;
+  readonly provider: PushProviderName;
   /**
    * One push: sent, or why not. Never rejects. Settles within seconds whatever the provider does (guard.ts),
    * and at once, as `retry` with the code `ABORTED`, when the signal fires. May be called as often as one likes: what is

@@ -2,7 +2,9 @@
  * The way out to the providers. Each has so many places; whoever finds none waits a moment, then is turned away to come again.
  * So a provider that hangs takes up its own places, and holds the others' work up by moments at the most.
  */
-import type { ProviderName, PushAddress, PushMessage, PushProvider, PushResult } from './push.ts';
+
+import type { PushAddress, PushProviderName } from '../views/push-address.ts';
+import type { PushMessage, PushProvider, PushResult } from './push.ts';
 
 /** Pushes that a provider has been given and has not answered: fewer than its own line takes. */
 const PLACES = 1_000;
@@ -11,9 +13,9 @@ const TURNED_AWAY: PushResult = { kind: 'retry', code: 'BUSY', afterMs: 1_000 };
 const OFF: PushResult = { kind: 'retry', code: 'PROVIDER_OFF', afterMs: 60_000 };
 
 export class Outlets {
-  readonly #outlets: ReadonlyMap<ProviderName, Outlet>;
+  readonly #outlets: ReadonlyMap<PushProviderName, Outlet>;
 
-  constructor(providers: ReadonlyMap<ProviderName, PushProvider>) {
+  constructor(providers: ReadonlyMap<PushProviderName, PushProvider>) {
     this.#outlets = new Map([...providers].map(([name, provider]) => [name, new Outlet(provider)]));
   }
 

@@ -9,10 +9,10 @@ import type { Logger } from '../logger.ts';
 import type { Devices } from '../views/devices.ts';
 import type { Ledger } from '../views/ledger.ts';
 import type { NoticeDocument } from '../views/ledger-documents.ts';
+import type { PushAddress } from '../views/push-address.ts';
 import type { ReceiptBoard } from '../views/receipts.ts';
 import { type BadgeParts, badgeOf, type Lists, listsOf } from './badges.ts';
 import type { NotifierMetrics } from './metrics.ts';
-import type { PushAddress } from './push.ts';
 import type { Outlets } from './queue.ts';
 
 export interface ReadPushParts extends BadgeParts {

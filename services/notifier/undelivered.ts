@@ -2,9 +2,9 @@
 import { type NoPushReason, PUSH_EXPIRES_MS } from '../../schema/delivery.ts';
 import type { Millis, Seq, UserId } from '../../schema/ids.ts';
 import type { Lane } from '../lane/lane.ts';
-import type { DeviceRecord, PushAddress, Settings } from '../views/devices.ts';
+import type { DeviceRecord, Settings } from '../views/devices.ts';
+import type { PushAddress, PushProviderName } from '../views/push-address.ts';
 import { isQuiet } from './do-not-disturb.ts';
-import type { ProviderName } from './push.ts';
 
 /** A message, as far as the decision needs it. */
 export interface Told {
@@ -22,7 +22,7 @@ export interface Reachability {
   /** Of those who muted the conversation, until when. */
   readonly muted: ReadonlyMap<UserId, Millis>;
   /** The providers that are on. */
-  readonly providers: ReadonlySet<ProviderName>;
+  readonly providers: ReadonlySet<PushProviderName>;
   readonly now: Millis;
 }
 

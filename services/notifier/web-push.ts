@@ -5,11 +5,12 @@
 import type { SecureContext } from 'node:tls';
 import { ForeignHosts, foreignUrlOf } from '../foreign-hosts.ts';
 import type { Patience } from '../patience.ts';
+import type { WebPushAddress } from '../views/push-address.ts';
 import { type Answer, retryAfterOf, type Silence } from '../wire.ts';
 import { MAX_TTL_SECONDS } from './fcm.ts';
 import type { Adapter, Attempt } from './guard.ts';
 import { conversationHash, fittedPayload, jsonBytes } from './payload.ts';
-import type { PushMessage, WebPushAddress } from './push.ts';
+import type { PushMessage } from './push.ts';
 import { Vapid, type VapidKey } from './vapid.ts';
 import { encrypt, PLAIN_BYTES, parseSubscriptionKeys, type SubscriptionKeys } from './web-push-crypto.ts';
 

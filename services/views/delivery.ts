@@ -12,9 +12,10 @@ import { lastSentBy } from '../lane/sent.ts';
 import type { Logger } from '../logger.ts';
 import { askMongo } from './ask.ts';
 import type { Mongo } from './connect.ts';
-import type { Devices, PushProviderName } from './devices.ts';
+import type { Devices } from './devices.ts';
 import type { AttemptDocument } from './ledger-documents.ts';
 import { type PushStory, readStories } from './ledger-reads.ts';
+import type { PushProviderName } from './push-address.ts';
 import type { Reads } from './reads.ts';
 import type { ReceiptBoard, When } from './receipts.ts';
 

@@ -2,18 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Collection, Db } from 'mongodb';
 import type { DeviceId, Millis, UserId } from '../../schema/ids.ts';
-
-export type PushAddress =
-  | {
-      readonly provider: 'APNS';
-      readonly token: string;
-      readonly topic?: string;
-      readonly environment?: 'production' | 'sandbox';
-    }
-  | { readonly provider: 'FCM' | 'GCM'; readonly token: string }
-  /** RFC 8291: the two keys in base64url. */
-  | { readonly provider: 'WEB_PUSH'; readonly endpoint: string; readonly p256dh: string; readonly auth: string };
-export type PushProviderName = PushAddress['provider'];
+import type { PushAddress, PushProviderName } from './push-address.ts';
 
 /** `DEAD`: its provider said so. `MOVED`: another device was registered with it. */
 export type PushTokenState = 'VALID' | 'DEAD' | 'MOVED';

@@ -16,7 +16,6 @@ import {
   devicesOf,
   FORGOTTEN_MS,
   NO_TOKEN,
-  type PushAddress,
   recordOf,
   tokenHashOf,
 } from './device-documents.ts';
@@ -30,13 +29,12 @@ import {
   writeMute,
   writeSettings,
 } from './preferences.ts';
+import type { PushAddress } from './push-address.ts';
 import { dropDeviceMarks } from './receipts-store.ts';
 import { DUPLICATE_KEY } from './store.ts';
 
 export {
   type DeviceRecord,
-  type PushAddress,
-  type PushProviderName,
   type PushTokenState,
   tokenHashOf,
 } from './device-documents.ts';

@@ -5,7 +5,7 @@
 import type { Collection, Db } from 'mongodb';
 import { DELIVERY_DAYS, type NoPushReason, type PushOutcome } from '../../schema/delivery.ts';
 import type { DeviceId, LaneId, Millis, Revision, Seq, UserId } from '../../schema/ids.ts';
-import type { PushProviderName } from './devices.ts';
+import type { PushProviderName } from './push-address.ts';
 
 type ByReason = { readonly [reason in NoPushReason]?: readonly UserId[] };
 

@@ -6,7 +6,6 @@ import { randomUUID } from 'node:crypto';
 import { type AnyBulkWriteOperation, type Db, MaxKey, MinKey } from 'mongodb';
 import type { NoPushReason } from '../../schema/delivery.ts';
 import type { DeviceId, LaneId, Millis, Revision, Seq, UserId } from '../../schema/ids.ts';
-import type { PushProviderName } from './devices.ts';
 import {
   type AttemptDocument,
   type DecisionDocument,
@@ -20,6 +19,7 @@ import {
   noticesOf,
   notifierPositionsOf,
 } from './ledger-documents.ts';
+import type { PushProviderName } from './push-address.ts';
 import { DUPLICATE_KEY, writeErrorsOf } from './store.ts';
 
 /** The message that an entry is about. */

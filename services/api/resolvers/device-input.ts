@@ -5,7 +5,8 @@ import type {
   PushAddressInput,
   WebPushAddressInput,
 } from '../../../schema/generated.ts';
-import type { DoNotDisturb, PushAddress } from '../../views/devices.ts';
+import type { DoNotDisturb } from '../../views/devices.ts';
+import type { PushAddress } from '../../views/push-address.ts';
 import { badInput } from '../errors.ts';
 
 const APNS_TOKEN = /^[0-9A-Fa-f]{1,512}$/;

@@ -5,7 +5,8 @@ import { Registry } from 'prom-client';
 import type { LaneId, Seq, UserId } from '../../../schema/ids.ts';
 import { readSettings } from '../../../services/config.ts';
 import { openProviders, type Providers, type ProvidersOptions } from '../../../services/notifier/providers.ts';
-import type { MessagePush, PushAddress, PushMessage, PushResult, ReadPush } from '../../../services/notifier/push.ts';
+import type { MessagePush, PushMessage, PushResult, ReadPush } from '../../../services/notifier/push.ts';
+import type { PushAddress } from '../../../services/views/push-address.ts';
 import { startProviders, type TestProviders } from './all.ts';
 
 export interface Pushing extends TestProviders {
