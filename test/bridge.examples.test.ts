@@ -273,10 +273,11 @@ describe('the examples', () => {
     bot();
     await until(words, (lines) => lines.some((line) => line.endsWith('alice: stand up')), 90_000);
     expect(Date.now() - asked).toBeGreaterThan(1_000);
-    expect((await words()).sort()).toEqual(
+    // What was heard only when its time was over is not promised any more.
+    const promised = (line: string) => !line.endsWith('I will remind you in 1 second.');
+    expect((await words()).filter(promised).sort()).toEqual(
       [
         'I will remind you in 12 seconds.',
-        'I will remind you in 1 second.',
         'That is too far away for me: a few days at the most.',
         'alice: sit down',
         'alice: stand up',

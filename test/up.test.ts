@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { freePort } from './support/servers.ts';
+import { freePort, freePorts } from './support/servers.ts';
 
 const BOOTSTRAP = resolve(import.meta.dirname, '..', 'services', 'cli', 'bootstrap.mjs');
 /** What the bootstrap runs once it has built; called directly where many calls are made. */
@@ -29,8 +29,8 @@ beforeAll(async () => {
     ...process.env,
     LANES_DATA: dir,
     LANES_PORT: String(port),
-    // The projector and the notifier take the next two.
-    LANES_ADMIN_PORT: String(await freePorts()),
+    // The projector, the notifier and the bridge take the next three.
+    LANES_ADMIN_PORT: String(await freePorts(4)),
     LANES_NATS_PORT: String(await freePort()),
     LANES_BRIDGE_PORT: '0',
     LANES_MONGO_PORT: String(await freePort()),
@@ -42,24 +42,6 @@ afterAll(async () => {
   await vi.waitFor(() => expect(pids()).toEqual({}), PATIENT);
   rmSync(dir, { recursive: true, force: true });
 });
-
-/** The first of three in a row. */
-async function freePorts(): Promise<number> {
-  for (;;) {
-    const port = await freePort();
-    if ((await isFree(port + 1)) && (await isFree(port + 2))) return port;
-  }
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  const free = await new Promise<boolean>((done) => {
-    server.once('error', () => done(false));
-    server.listen(port, '127.0.0.1', () => done(true));
-  });
-  server.close();
-  return free;
-}
 
 async function start(): Promise<void> {
   said = '';

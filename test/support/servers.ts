@@ -57,14 +57,26 @@ export type ServerOptions = {
   readonly dir?: string;
 };
 
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+/** Below the ports that outgoing connections are given (from 32,768, usually), so that none of those takes one meanwhile. */
+const FIRST_PORT = 15_000;
+const PORTS = 17_000;
+
+export const freePort = (): Promise<number> => freePorts(1);
+
+/** The first of so many in a row. */
+export async function freePorts(count: number): Promise<number> {
+  for (;;) {
+    const first = FIRST_PORT + Math.floor(Math.random() * (PORTS - count));
+    const all = await Promise.all(Array.from({ length: count }, (_, i) => isFree(first + i)));
+    if (all.every(Boolean)) return first;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => (typeof address === 'object' && address !== null ? resolve(address.port) : reject(address)));
-    });
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 }
 
