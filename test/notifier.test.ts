@@ -4,6 +4,7 @@ import type { DeviceId, LaneId } from '../schema/ids.ts';
 import type { Running } from '../services/run.ts';
 import { fcm, type Notifying, startNotifying, untilSo } from './support/notifying.ts';
 import { TOPIC } from './support/providers/all.ts';
+import { gcmResult } from './support/providers/gcm.ts';
 import { fcmError } from './support/providers/google.ts';
 import { apnsToken } from './support/providers/pushing.ts';
 import { laneId, userId } from './support/scribe.ts';
@@ -129,6 +130,31 @@ describe('the notifier', () => {
     expect(reads('rita-phone')[0]?.lanes).toEqual({ v: 1, kind: 'read', conversationId: lane, readSeq: 2, badge: 0 });
     expect(reads('rita-laptop')).toEqual([]);
     expect(reads('rob-phone')).toEqual([]);
+  });
+
+  test('a token that its provider replaces is the device’s from then on, also where a read push brought it', async () => {
+    const { gcm } = all.providers;
+    const gcmAddress = (token: string) => ({ provider: 'GCM', token }) as const;
+    await all.register('gus', 'phone', gcmAddress('gus-1'));
+    await all.register('gus', 'laptop', gcmAddress('gus-laptop'));
+    const tokenOf = async () => {
+      const push = (await all.devices.get(userId('gus'), 'phone' as DeviceId))?.push;
+      return push?.provider === 'GCM' ? push.token : undefined;
+    };
+    const answerTo = (token: string) => gcm.pushes.filter(({ to }) => to === token).length;
+    const lane = laneId('replaced');
+    await all.scribe.create(lane, 'gus');
+    await all.scribe.say(lane, 1);
+    await untilSo(() => answerTo('gus-1') === 1 && answerTo('gus-laptop') === 1);
+    await untilSo(async () => (await stateOf(lane, 2, 'gus')) === 'NOTIFIED');
+    gcm.next(gcmResult({ message_id: 'm', registration_id: 'gus-2' }));
+    await all.mark('gus', lane, 2, 'read', 'laptop');
+    await untilSo(async () => (await tokenOf()) === 'gus-2');
+    gcm.next(gcmResult({ message_id: 'm', registration_id: 'gus-3' }), gcmResult({ message_id: 'n' }));
+    await all.devices.unregister(userId('gus'), 'laptop' as DeviceId);
+    await all.scribe.say(lane, 1);
+    await untilSo(async () => (await tokenOf()) === 'gus-3');
+    await untilSo(async () => (await stateOf(lane, 3, 'gus')) === 'NOTIFIED');
   });
 
   test('a provider in trouble: what waits is pushed after it, the last of a conversation alone, and nobody else waits', async () => {

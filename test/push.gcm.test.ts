@@ -125,3 +125,11 @@ describe('what it answers', () => {
     expect(await pushing.push(PHONE)).toMatchObject({ kind: 'retry', code: 'ECONNREFUSED' });
   });
 });
+
+test('a token that replaces another is nobody’s business, and the push counts as sent', async () => {
+  pushing.gcm.next(gcmResult({ message_id: 'm', registration_id: 'the-new-token' }));
+  expect(await pushing.push(PHONE)).toEqual({ kind: 'replaced', token: 'the-new-token' });
+  const figures = await pushing.registry.metrics();
+  expect(figures).toContain('lanes_pushes_total{provider="GCM",outcome="sent"} 1');
+  expect(figures + pushing.lines.join('')).not.toMatch(/replaced|the-new-token/);
+});

@@ -101,6 +101,30 @@ describe('what a push service answers', () => {
     expect(await pushing.push(browser)).toEqual({ kind: 'sent' });
   });
 
+  test('a service that refuses one subscription after the other does not know our key: that is an alarm, once', async () => {
+    const alarms = async () =>
+      /lanes_push_alarms_total\{provider="WEB_PUSH"\} (\d+)/.exec(await pushing.registry.metrics())?.[1] ?? '0';
+    const refusedBy = async (...browsers: readonly WebPushAddress[]) => {
+      pushing.webPush.next(...browsers.map(() => ({ status: 403 })));
+      for (const one of browsers) expect(await pushing.push(one)).toMatchObject({ kind: 'refused', code: '403' });
+    };
+    const browsers = Array.from({ length: 10 }, () => pushing.webPush.subscribe());
+    // One that was made for another key says nothing about ours, however often it is tried.
+    await refusedBy(...Array.from({ length: 20 }, () => browser));
+    await refusedBy(...browsers.slice(0, 8));
+    expect(await pushing.push(browser)).toEqual({ kind: 'sent' });
+    await refusedBy(...browsers.slice(0, 9));
+    expect(await alarms()).toBe('0');
+    await refusedBy(...browsers.slice(9), ...browsers);
+    expect(await alarms()).toBe('1');
+    const told = pushing.lines.filter((line) => line.includes('VAPID'));
+    expect(told).toHaveLength(1);
+    expect(told[0]).toContain(pushing.webPush.url);
+    expect(told[0]).not.toContain(new URL(browser.endpoint).pathname);
+    // Nobody is held up by it.
+    expect(await pushing.push(browser)).toEqual({ kind: 'sent' });
+  });
+
   test.each(['reset', 'goaway', 'cancel'] as const)('%s: sent once more', async (behaviour) => {
     await pushing.push(browser);
     pushing.webPush.next(behaviour);

@@ -58,6 +58,6 @@ export function notifierMetrics(registry: Registry): NotifierMetrics {
     gone: (partition) => behind.remove({ partition }),
     queued: (items) => queued.set(items),
     swept: (entries) => entries > 0 && swept.inc(entries),
-    cleared: (outcome) => cleared.inc({ outcome }),
+    cleared: (outcome) => cleared.inc({ outcome: outcome === 'replaced' ? 'sent' : outcome }),
   };
 }

@@ -11,7 +11,7 @@ import type { ServiceAccount } from './access-tokens.ts';
 import { APNS_UNDER_WAY, ApnsAdapter } from './apns.ts';
 import { FcmAdapter } from './fcm.ts';
 import { GcmAdapter } from './gcm.ts';
-import { type Adapter, Guard, type Limits } from './guard.ts';
+import { type Adapter, Guard, type Limits, type Observer } from './guard.ts';
 import type { PushProvider } from './push.ts';
 import { pushMetrics } from './push-metrics.ts';
 import { parseVapidKey, type VapidKey } from './vapid.ts';
@@ -50,10 +50,9 @@ export interface ProvidersOptions {
 /** Throws `ConfigError`. */
 export function openProviders(push: Config['push'], options: ProvidersOptions): Providers {
   const { log, registry, timeoutMs } = options;
-  const adapters = adaptersOf(push, options);
   const guards = new Map<PushProviderName, Guard<PushAddress>>();
   const observe = pushMetrics(registry, () => new Map([...guards].map(([name, { load }]) => [name, load])));
-  for (const adapter of adapters)
+  for (const adapter of adaptersOf(push, options, observe))
     guards.set(
       adapter.provider,
       new Guard(adapter, {
@@ -69,7 +68,11 @@ export function openProviders(push: Config['push'], options: ProvidersOptions): 
   };
 }
 
-function adaptersOf({ apns, fcm, gcm, vapid, caFile }: Config['push'], { log, allows }: ProvidersOptions): Adapter[] {
+function adaptersOf(
+  { apns, fcm, gcm, vapid, caFile }: Config['push'],
+  { log, allows }: ProvidersOptions,
+  observe: Observer,
+): Adapter[] {
   const trust = caFile === null ? undefined : readTrust('LANES_PUSH_CA_FILE', caFile);
   const adapters: Adapter[] = [];
   if (apns !== null)
@@ -90,7 +93,15 @@ function adaptersOf({ apns, fcm, gcm, vapid, caFile }: Config['push'], { log, al
     const key = readVapid(vapid.keyFile);
     // What the app's page subscribes with; public.
     log.info({ applicationServerKey: key.publicKey }, 'Web Push is on');
-    adapters.push(new WebPushAdapter({ key, subject: contactOf(vapid.subject), trust, ...(allows && { allows }) }));
+    const onKeyUnknown = (host: string): void => {
+      observe.alarm('WEB_PUSH');
+      log.error(
+        { provider: 'WEB_PUSH', host },
+        'a push service refuses one subscription after the other: is the VAPID key another than the one that browsers subscribed with?',
+      );
+    };
+    const subject = contactOf(vapid.subject);
+    adapters.push(new WebPushAdapter({ key, subject, onKeyUnknown, trust, ...(allows && { allows }) }));
   }
   return adapters;
 }

@@ -8,7 +8,7 @@ export function pushMetrics(registry: Registry, loads: () => ReadonlyMap<PushPro
   const registers = [registry];
   const pushes = new Counter({
     name: 'lanes_pushes_total',
-    help: 'Pushes by provider and outcome: sent, replaced, dead-token, refused, retry, credentials.',
+    help: 'Pushes by provider and outcome: sent, dead-token, refused, retry, credentials.',
     labelNames: ['provider', 'outcome'],
     registers,
   });
@@ -49,7 +49,8 @@ export function pushMetrics(registry: Registry, loads: () => ReadonlyMap<PushPro
   });
   return {
     pushed: (provider, outcome, tookMs) => {
-      pushes.inc({ provider, outcome });
+      // That its token has another in its place says nothing about the push.
+      pushes.inc({ provider, outcome: outcome === 'replaced' ? 'sent' : outcome });
       latency.observe({ provider }, tookMs / 1000);
     },
     alarm: (provider) => alarms.inc({ provider }),

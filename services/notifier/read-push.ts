@@ -6,18 +6,18 @@ import { PUSH_EXPIRES_MS } from '../../schema/delivery.ts';
 import type { DeviceId, LaneId, Millis, Seq, UserId } from '../../schema/ids.ts';
 import type { Stoppable } from '../journal/journal.ts';
 import type { Logger } from '../logger.ts';
-import type { Devices } from '../views/devices.ts';
+import type { DeviceRecord, Devices } from '../views/devices.ts';
 import type { Ledger } from '../views/ledger.ts';
 import type { NoticeDocument } from '../views/ledger-documents.ts';
-import type { PushAddress } from '../views/push-address.ts';
 import type { ReceiptBoard } from '../views/receipts.ts';
 import { type BadgeParts, badgeOf, type Lists, listsOf } from './badges.ts';
 import type { NotifierMetrics } from './metrics.ts';
 import type { Outlets } from './queue.ts';
+import { takeTokenNews } from './token-news.ts';
 
 export interface ReadPushParts extends BadgeParts {
   readonly board: Pick<ReceiptBoard, 'listen'>;
-  readonly devices: Pick<Devices, 'of'>;
+  readonly devices: Pick<Devices, 'of' | 'dropToken' | 'replaceToken'>;
   readonly ledger: Pick<Ledger, 'openNotices' | 'closeNotice'>;
   readonly outlets: Outlets;
   readonly metrics: Pick<NotifierMetrics, 'cleared'>;
@@ -96,18 +96,23 @@ export class ReadPushes {
     for (const notice of notices) {
       const { u, l, d } = notice._id;
       const read = by.get(`${u} ${l}`);
-      const push = owned.get(u)?.find(({ device }) => device === d)?.push;
+      const device = owned.get(u)?.find((one) => one.device === d);
       // Whoever closes it is the one who tells the device.
-      if (!read || !(await ledger.closeNotice(notice)) || !push || d === read.device) continue;
-      await this.#tell(notice, read, push, lists);
+      if (!read || !(await ledger.closeNotice(notice)) || !device || d === read.device) continue;
+      await this.#tell(notice, read, device, lists);
     }
   }
 
-  async #tell({ _id: { u, l } }: NoticeDocument, read: Read, push: PushAddress, lists: Lists): Promise<void> {
+  async #tell({ _id: { u, l, d } }: NoticeDocument, read: Read, told: DeviceRecord, lists: Lists): Promise<void> {
     const { outlets, metrics, clock } = this.#parts;
+    const { push, tokenHash } = told;
+    if (!push || tokenHash === undefined) return;
     const { badge } = await badgeOf(this.#parts, lists, u);
     const expiresAt = clock() + PUSH_EXPIRES_MS;
     const message = { kind: 'read', conversationId: l, readSeq: read.upTo, badge, expiresAt } as const;
-    await outlets.send(push, message, this.#stopping.signal, ({ kind }) => metrics.cleared(kind));
+    await outlets.send(push, message, this.#stopping.signal, (result) => {
+      metrics.cleared(result.kind);
+      void takeTokenNews(this.#parts, { user: u, device: d, tokenHash }, result);
+    });
   }
 }

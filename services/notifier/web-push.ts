@@ -9,6 +9,7 @@ import type { WebPushAddress } from '../views/push-address.ts';
 import { type Answer, retryAfterOf, type Silence } from '../wire.ts';
 import { MAX_TTL_SECONDS } from './fcm.ts';
 import type { Adapter, Attempt } from './guard.ts';
+import { KeyRefusals } from './key-refusals.ts';
 import { conversationHash, fittedPayload, jsonBytes } from './payload.ts';
 import type { PushMessage } from './push.ts';
 import { Vapid, type VapidKey } from './vapid.ts';
@@ -18,6 +19,8 @@ export interface WebPushOptions {
   readonly key: VapidKey;
   /** `mailto:` or https: whom a push service may turn to. */
   readonly subject: string;
+  /** A push service, named by its origin, refuses one subscription after the other as made for another key. */
+  readonly onKeyUnknown?: (service: string) => void;
   readonly trust?: SecureContext | undefined;
   readonly clock?: () => number;
   /** Which addresses may be connected to. Only tests give it, to reach push services on their own machine. */
@@ -37,9 +40,12 @@ export class WebPushAdapter implements Adapter<WebPushAddress> {
   readonly #vapid: Vapid;
   readonly #clock: () => number;
   readonly #hosts: ForeignHosts;
+  readonly #refusals = new KeyRefusals();
+  readonly #onKeyUnknown: WebPushOptions['onKeyUnknown'];
 
   constructor(options: WebPushOptions) {
     this.#clock = options.clock ?? Date.now;
+    this.#onKeyUnknown = options.onKeyUnknown;
     this.#vapid = new Vapid(options.key, options.subject, this.#clock);
     this.#hosts = new ForeignHosts({ ...options, connections: CONNECTIONS, streams: STREAMS });
   }
@@ -80,7 +86,16 @@ export class WebPushAdapter implements Adapter<WebPushAddress> {
     const headers = { ...this.#headersOf(message), authorization: await this.#vapid.headerOf(endpoint.origin) };
     const post = { path: `${endpoint.pathname}${endpoint.search}`, headers, body };
     const answer = await this.#hosts.wireOf(endpoint.origin).post(post, patience);
+    this.#learnOfKey(endpoint, answer);
     return { attempt: this.#attemptOf(answer), tooLarge: answer.kind === 'answer' && answer.status === 413 };
+  }
+
+  #learnOfKey({ origin, href }: URL, answer: Answer | Silence): void {
+    if (answer.kind === 'silence') return;
+    const { status } = answer;
+    if (status >= 200 && status < 300) this.#refusals.taken(origin);
+    const isRefused = status === 401 || status === 403;
+    if (isRefused && this.#refusals.refused(origin, href)) this.#onKeyUnknown?.(origin);
   }
 
   #headersOf({ kind, conversationId, expiresAt }: PushMessage): Record<string, string> {

@@ -19,6 +19,7 @@ import type { Outcomes } from './outcomes.ts';
 import type { PushMessage, PushResult } from './push.ts';
 import type { Outlets } from './queue.ts';
 import { settledBy } from './settle.ts';
+import { takeTokenNews } from './token-news.ts';
 import type { Target } from './undelivered.ts';
 
 export interface WorkerParts extends JudgeParts, BadgeParts {
@@ -224,21 +225,7 @@ export class Worker {
   }
 
   async #answered(job: Job, push: Push, result: PushResult): Promise<void> {
-    const { devices, log } = this.#parts;
-    const { user, device, tokenHash } = push.target;
-    let isDropped: boolean | undefined;
-    try {
-      if (result.kind === 'dead-token') {
-        const before = result.before === undefined ? {} : { registeredBefore: result.before };
-        isDropped = await devices.dropToken({ user, device, tokenHash, ...before, reason: result.code });
-        log.info({ user, device, code: result.code, isDropped }, 'a push token is dead');
-      } else if (result.kind === 'replaced')
-        await devices.replaceToken({ user, device, tokenHash, token: result.token });
-    } catch (error) {
-      // The next push to it is answered the same, and then it is done.
-      log.debug({ err: error }, 'a token cannot be changed now');
-    }
-    this.#settle(job, push, result, isDropped);
+    this.#settle(job, push, result, await takeTokenNews(this.#parts, push.target, result));
   }
 
   #settle({ subject, hearing, claimedUntil }: Job, { claim }: Push, result: PushResult, isDropped?: boolean): void {
