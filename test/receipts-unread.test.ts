@@ -107,6 +107,18 @@ describe('unread', () => {
     expect(await unread.of(loaded, { from: 1 as never, to: 1_190 }, bob, 1_180)).toBe(10);
   });
 
+  it('over many conversations it is no older than what this process knows of them, however far the projector is', async () => {
+    const lane = laneOf('known');
+    await scribe.create(lane, 'bob');
+    await scribe.say(lane, 2);
+    await projectNow(journal, mongo);
+    await read('bob', lane, 3);
+    expect((await unread.ofMany(bob, [lane])).get(lane)).toEqual({ readSeq: 3, unread: 0 });
+    await scribe.say(lane, 3);
+    await lanes.fresh(lane);
+    expect((await unread.ofMany(bob, [lane])).get(lane)).toEqual({ readSeq: 3, unread: 3 });
+  });
+
   it('is right, too, where more changes of members are unread than are remembered', async () => {
     const lane = laneOf('restless');
     await scribe.create(lane, 'bob');

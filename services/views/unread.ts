@@ -38,7 +38,7 @@ export interface Unread {
   of(loaded: Loaded, sight: Sight, user: UserId, readSeq: number): Promise<number>;
   /**
    * For many lanes at once, of a member. Those that hold nothing new by MongoDB's account cost nothing each, the others are
-   * loaded; so it may lag behind the lanes by what the projector does. Lanes that the user does not belong to are left out.
+   * loaded; so it may lag behind the lanes by what the projector does and this process has not seen of them. Lanes that the user does not belong to are left out.
    * Throws HistoryUnavailable, JournalUnavailable, PoisonedLane.
    */
   ofMany(user: UserId, lanes: readonly LaneId[]): Promise<ReadonlyMap<LaneId, UnreadOf>>;
@@ -75,7 +75,7 @@ export function openUnread({ lanes, reads, board, mongo, log }: UnreadOptions): 
       const waiting = [...ids];
       const work = async (): Promise<void> => {
         for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
-          const [mine, end] = [marks.get(id), last.get(id)];
+          const [mine, end] = [marks.get(id), endOf(last.get(id), lanes.peek(id))];
           const one =
             mine && end !== undefined && mine.read >= end
               ? { readSeq: seqOf(mine.read), unread: 0 }
@@ -88,6 +88,10 @@ export function openUnread({ lanes, reads, board, mongo, log }: UnreadOptions): 
     },
   };
 }
+
+/** Whichever knows more. Undefined: MongoDB knows nothing of it. */
+const endOf = (projected: Seq | undefined, cached: Loaded | undefined): number | undefined =>
+  projected && Math.max(projected, cached?.lane.seq ?? 0);
 
 async function countUnread(reads: Reads, loaded: Loaded, sight: Sight, readSeq: number): Promise<number> {
   const { asides, seq } = loaded.lane;
