@@ -311,6 +311,12 @@ describe('what follows from a provider’s answer', () => {
       { isDropped: false },
       { now: { kind: 'again', due: NOW + 9_000 } },
     ],
+    [
+      'dead, registered anew long ago, and dead all the same',
+      { kind: 'dead-token', code: '410' },
+      { isDropped: false, acceptedAt: NOW - 3_600_000 },
+      { now: { kind: 'again', due: NOW + 68_000 } },
+    ],
     ['refused', { kind: 'refused', code: '413' }, {}, { now: { kind: 'over', why: 'PROVIDER_REFUSED' } }],
     [
       'expired',

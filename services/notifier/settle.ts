@@ -30,7 +30,7 @@ export function settledBy(result: PushResult, told: Told): Pick<Settled, 'now' |
       return { now: { kind: 'sent' }, attempt: attempt('SENT') };
     case 'dead-token':
       if (isDropped === false)
-        return { now: { kind: 'again', due: now + ANOTHER_ADDRESS_MS }, attempt: attempt('RETRYING', result.code) };
+        return { now: againOf(ANOTHER_ADDRESS_MS, told), attempt: attempt('RETRYING', result.code) };
       return { now: over('TOKEN_DEAD'), attempt: attempt('REFUSED', result.code) };
     case 'refused':
       if (result.code === 'EXPIRED') return { now: over('EXPIRED'), attempt: attempt('DROPPED', 'EXPIRED') };
