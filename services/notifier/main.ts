@@ -62,7 +62,8 @@ export async function start(
   }
 }
 
-async function openStores(
+/** What a notifier reads and writes. What has to be closed is added to `closing`. */
+export async function openStores(
   config: Config,
   log: Logger,
   signal: AbortSignal | undefined,
