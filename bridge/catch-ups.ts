@@ -1,17 +1,17 @@
 /**
  * Integrations that are not in step: new ones, those whose stream did not take something, those that are slower than the others.
- * Each reads the partitions for itself from where it is, a few at a time and for a while each, until it is in step again.
+ * In each partition those that are near each other read on together, for a while, then the next; until each is in step again.
  */
 import type { AppId, Millis } from '../schema/ids.ts';
-import { revisionOf } from '../schema/ids.ts';
 import { ApiRefusal } from '../services/journal/ask.ts';
-import type { Journal, StoredRecord } from '../services/journal/journal.ts';
+import type { Journal } from '../services/journal/journal.ts';
 import { JournalUnavailable } from '../services/journal/journal.ts';
 import type { Logger } from '../services/logger.ts';
-import { pause, persist } from '../services/persist.ts';
+import { pause } from '../services/persist.ts';
 import type { AppFeed, Delivered } from './app-feed.ts';
-import { Companies, type CompaniesParts } from './companies.ts';
-import { deliverWork, type PumpPartition, workOf } from './pump-partition.ts';
+import type { CompaniesParts } from './companies.ts';
+import type { PumpPartition } from './pump-partition.ts';
+import { ReadOn } from './read-on.ts';
 
 export interface CatchUpsParts extends CompaniesParts {
   readonly journal: Journal;
@@ -22,189 +22,182 @@ export interface CatchUpsParts extends CompaniesParts {
   readonly onFull: (feed: AppFeed) => void;
 }
 
-const APPS_AT_ONCE = 4;
-const PARTITIONS_AT_ONCE = 4;
-const BATCH_RECORDS = 256;
-const COMPANIES = 2_000;
-/** Then the next in line reads on. */
-const TURN_MS = 5_000;
+/** How it left one partition; `rest`: what it still does there. */
+export interface Left {
+  readonly partition: number;
+  readonly outcome: Delivered;
+  readonly rest: Promise<unknown>;
+}
+
+/** One that is not in step somewhere. */
+export class Behind {
+  readonly feed: AppFeed;
+  /** What it still does in a partition that it left. */
+  readonly rests = new Map<number, Promise<unknown>>();
+  /** When it last had its turn in a partition. */
+  readonly turns = new Map<number, number>();
+  isGone = false;
+  /** Its stream did not take something: so often in a row, and not before then again. */
+  failures = 0;
+  notBefore: Millis = 0;
+  needsLook = true;
+  saidAt: Millis | undefined;
+  /** Goes by itself until then: it was slower than the others. */
+  slowUntil: Millis = 0;
+
+  constructor(feed: AppFeed) {
+    this.feed = feed;
+  }
+}
+
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 30_000;
 /** Who was slow goes by itself for so long, and longer each time. */
 const SLOW_MS = 5_000;
 const SLOWEST_MS = 5 * 60_000;
 
-type Turn = 'in step' | 'more' | Delivered;
-
-interface Behind {
-  readonly feed: AppFeed;
-  readonly abort: AbortController;
-  /** What it still does in the partitions that it left. */
-  readonly rests: Promise<unknown>[];
-  poke: (() => void) | undefined;
-}
-
 export class CatchUps {
   readonly #parts: CatchUpsParts;
   readonly #signal: AbortSignal;
   readonly #behind = new Map<AppId, Behind>();
-  readonly #running = new Set<Promise<void>>();
-  /** Not in step before then, and how long the last such wait was. */
-  readonly #slow = new Map<AppId, { readonly until: Millis; readonly ms: number }>();
-  #places = APPS_AT_ONCE;
-  readonly #waiting: (() => void)[] = [];
+  readonly #slow = new Map<AppId, Millis>();
+  readonly #wakes = new Set<() => void>();
+  readonly #loops: readonly Promise<void>[];
 
   constructor(parts: CatchUpsParts, signal: AbortSignal) {
     this.#parts = parts;
     this.#signal = signal;
+    this.#loops = parts.partitions.map((partition) => this.#run(partition));
   }
 
-  /** Brings it into step in every partition. `rest`: to be waited for first. */
-  bring(feed: AppFeed, rest?: Promise<unknown>): void {
-    const there = this.#behind.get(feed.app);
-    if (there) {
-      if (rest) there.rests.push(rest);
-      there.poke?.();
-      return;
-    }
-    const behind: Behind = { feed, abort: new AbortController(), rests: rest ? [rest] : [], poke: undefined };
+  /** Brings it into step in every partition. */
+  bring(feed: AppFeed, left?: Left): void {
+    const behind = this.#behind.get(feed.app) ?? new Behind(feed);
     this.#behind.set(feed.app, behind);
-    const run = this.#run(behind)
-      .catch((error: unknown) => this.#parts.log.error({ err: error, app: feed.app }, 'an integration was left behind'))
-      .finally(() => {
-        this.#running.delete(run);
-        this.#forget(behind);
-      });
-    this.#running.add(run);
-  }
-
-  noteSlow(app: AppId): void {
-    const ms = Math.min(SLOWEST_MS, (this.#slow.get(app)?.ms ?? SLOW_MS / 2) * 2);
-    this.#slow.set(app, { until: this.#parts.clock() + ms, ms });
+    if (left) {
+      behind.rests.set(left.partition, left.rest);
+      if (left.outcome.kind === 'refused') {
+        if (left.outcome.isSlow) this.#noteSlow(behind);
+        else this.#refused(behind, left.outcome);
+      }
+    }
+    this.#wake();
   }
 
   /** There may be room now. */
   poke(app: AppId): void {
-    this.#behind.get(app)?.poke?.();
+    const behind = this.#behind.get(app);
+    if (!behind) return;
+    behind.notBefore = 0;
+    this.#wake();
   }
 
   drop(app: AppId): void {
-    this.#behind.get(app)?.abort.abort();
+    const behind = this.#behind.get(app);
+    if (behind) behind.isGone = true;
     this.#behind.delete(app);
     this.#slow.delete(app);
   }
 
   async stop(): Promise<void> {
-    for (const { abort } of this.#behind.values()) abort.abort();
-    for (const go of this.#waiting.splice(0)) go();
-    await Promise.all(this.#running);
+    this.#wake();
+    await Promise.all(this.#loops);
   }
 
-  #forget(behind: Behind): void {
-    if (this.#behind.get(behind.feed.app) === behind) this.#behind.delete(behind.feed.app);
+  #wake(): void {
+    for (const wake of this.#wakes) wake();
   }
 
-  async #run(behind: Behind): Promise<void> {
-    const { feed, abort } = behind;
-    const signal = AbortSignal.any([abort.signal, this.#signal]);
-    const { log } = this.#parts;
-    let saidAt: Millis | undefined;
-    for (let failures = 0; !signal.aborted; ) {
-      await Promise.all(behind.rests.splice(0));
-      const turn = await this.#hold(() => this.#turn(feed, signal), signal);
-      if (turn === 'in step' || signal.aborted) {
-        if (saidAt !== undefined && !signal.aborted) log.info({ app: feed.app }, 'an integration is in step again');
-        if (behind.rests.length > 0) continue;
-        this.#forget(behind);
-        return;
+  #noteSlow(behind: Behind): void {
+    const ms = Math.min(SLOWEST_MS, (this.#slow.get(behind.feed.app) ?? SLOW_MS / 2) * 2);
+    this.#slow.set(behind.feed.app, ms);
+    behind.slowUntil = this.#parts.clock() + ms;
+  }
+
+  #refused(behind: Behind, outcome: Extract<Delivered, { kind: 'refused' }>): void {
+    const { clock, log, onFull } = this.#parts;
+    const now = clock();
+    // Several partitions hear of the same trouble.
+    if (now < behind.notBefore) return;
+    behind.needsLook = true;
+    behind.notBefore =
+      now + Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** behind.failures++) * (0.5 + Math.random() / 2);
+    if (outcome.isFull) onFull(behind.feed);
+    if (behind.saidAt !== undefined || behind.failures < 3) return;
+    behind.saidAt = now;
+    const { app } = behind.feed;
+    log.warn(
+      { app, reason: outcome.message },
+      'an integration’s stream does not take events now; they wait in the lanes',
+    );
+  }
+
+  async #run(partition: PumpPartition): Promise<void> {
+    const { log, clock } = this.#parts;
+    const reader = new ReadOn(this.#parts, partition);
+    while (!this.#signal.aborted)
+      try {
+        const group = this.#next(partition);
+        if (group.length === 0) await this.#untilSomeone(partition);
+        else if (await this.#ready(group, partition))
+          await reader.read(group, this.#signal, {
+            mayJoin: (behind) => behind.slowUntil <= clock(),
+            joined: (behind) => this.#joined(behind),
+            refused: (behind, outcome) => this.#refused(behind, outcome),
+          });
+      } catch (error) {
+        if (this.#signal.aborted) return;
+        log.error({ err: error, partition: partition.partition }, 'integrations were left behind; it is tried again');
+        await pause(1_000, this.#signal);
       }
-      if (turn === 'more') {
-        failures = 0;
-        continue;
-      }
-      if (turn.kind === 'refused') {
-        if (turn.isFull) this.#parts.onFull(feed);
-        if (saidAt === undefined && failures > 1) {
-          saidAt = this.#parts.clock();
-          log.warn(
-            { app: feed.app, reason: turn.message },
-            'an integration’s stream does not take events now; they wait in the lanes',
-          );
+  }
+
+  /** The one that waits longest, and all that are shortly ahead of it. */
+  #next({ partition, has }: PumpPartition): readonly Behind[] {
+    const now = this.#parts.clock();
+    const waiting = [...this.#behind.values()].filter((one) => one.notBefore <= now && !has(one.feed.app));
+    const turnOf = (one: Behind): number => one.turns.get(partition) ?? 0;
+    const [first] = waiting.sort((a, b) => turnOf(a) - turnOf(b));
+    return first ? ReadOn.groupOf(first, waiting, partition) : [];
+  }
+
+  /** Settles when somebody may be there. */
+  async #untilSomeone({ has }: PumpPartition): Promise<void> {
+    const now = this.#parts.clock();
+    const waits = [...this.#behind.values()]
+      .filter(({ feed }) => !has(feed.app))
+      .map(({ notBefore }) => notBefore - now);
+    const woken = new AbortController();
+    const wake = (): void => woken.abort();
+    this.#wakes.add(wake);
+    await pause(Math.max(1, Math.min(LONGEST_WAIT_MS, ...waits)), AbortSignal.any([this.#signal, woken.signal]));
+    this.#wakes.delete(wake);
+  }
+
+  /** Their streams are there, and they have nothing under way. */
+  async #ready(group: readonly Behind[], { partition }: PumpPartition): Promise<boolean> {
+    await Promise.all(
+      group.map(async (behind) => {
+        await behind.rests.get(partition);
+        behind.rests.delete(partition);
+        if (!behind.needsLook) return;
+        try {
+          await behind.feed.ensure();
+          behind.needsLook = false;
+        } catch (error) {
+          if (!(error instanceof JournalUnavailable || error instanceof ApiRefusal)) throw error;
+          this.#refused(behind, { kind: 'refused', message: error.message });
         }
-      }
-      await this.#untilPoked(behind, Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** failures++), signal);
-    }
+      }),
+    );
+    return group.some(({ needsLook }) => !needsLook);
   }
 
-  async #untilPoked(behind: Behind, ms: number, signal: AbortSignal): Promise<void> {
-    const poked = new AbortController();
-    behind.poke = () => poked.abort();
-    await pause(ms * (0.5 + Math.random() / 2), AbortSignal.any([signal, poked.signal]));
-    behind.poke = undefined;
-  }
-
-  async #turn(feed: AppFeed, signal: AbortSignal): Promise<Turn> {
-    try {
-      await feed.ensure();
-    } catch (error) {
-      if (!(error instanceof JournalUnavailable || error instanceof ApiRefusal)) throw error;
-      return { kind: 'refused', message: error.message };
-    }
-    const left = this.#parts.partitions.filter((partition) => !partition.has(feed.app));
-    const turns: Turn[] = [];
-    const end = performance.now() + TURN_MS;
-    const next = async (): Promise<void> => {
-      for (let partition = left.pop(); partition; partition = left.pop()) {
-        const turn = await this.#readOn(feed, partition, signal, end);
-        turns.push(turn);
-        if (turn !== 'in step' && turn !== 'more') return;
-      }
-    };
-    await Promise.all(Array.from({ length: PARTITIONS_AT_ONCE }, next));
-    const failed = turns.find((turn) => turn !== 'in step' && turn !== 'more');
-    return failed ?? (turns.includes('more') || left.length > 0 ? 'more' : 'in step');
-  }
-
-  async #readOn(feed: AppFeed, partition: PumpPartition, turn: AbortSignal, end: number): Promise<Turn> {
-    if (this.#join(feed, partition)) return 'in step';
-    const { journal, log } = this.#parts;
-    const companies = new Companies(this.#parts, COMPANIES);
-    const over = new AbortController();
-    const timer = setTimeout(() => over.abort(), Math.max(50, end - performance.now()));
-    const signal = AbortSignal.any([turn, over.signal]);
-    const index = partition.partition;
-    const from = revisionOf((feed.reach.positions[index] as number) + 1);
-    try {
-      for await (const batch of journal.consume(index, from, { maxBatch: BATCH_RECORDS, signal })) {
-        const make = () => workOf(companies, batch, [feed], index);
-        const work = (await persist('companies', make, { signal: turn, log })).get(feed);
-        const outcome = work && (await deliverWork(feed, work, { signal: turn, behind: true }));
-        if (outcome && outcome.kind !== 'done') return outcome;
-        feed.moveTo(index, (batch.at(-1) as StoredRecord).revision);
-        if (this.#join(feed, partition)) return 'in step';
-        if (performance.now() > end) return 'more';
-      }
-    } finally {
-      clearTimeout(timer);
-    }
-    return turn.aborted ? { kind: 'stopped' } : 'more';
-  }
-
-  #join(feed: AppFeed, partition: PumpPartition): boolean {
-    const slow = this.#slow.get(feed.app);
-    if (slow && slow.until > this.#parts.clock()) return false;
-    return partition.join(feed);
-  }
-
-  async #hold<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T | { readonly kind: 'stopped' }> {
-    if (this.#places > 0) this.#places--;
-    else await new Promise<void>((go) => this.#waiting.push(go));
-    try {
-      return signal.aborted ? { kind: 'stopped' } : await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#places++;
-    }
+  #joined(behind: Behind): void {
+    const { app } = behind.feed;
+    behind.failures = 0;
+    if (!this.#parts.partitions.every((partition) => partition.has(app))) return;
+    if (behind.saidAt !== undefined) this.#parts.log.info({ app }, 'an integration is in step again');
+    if (this.#behind.get(app) === behind) this.#behind.delete(app);
   }
 }

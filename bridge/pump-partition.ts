@@ -17,13 +17,14 @@ export interface PartitionParts {
   readonly companies: Companies;
   readonly log: Logger;
   /** It was in step and is not any more; its position is where it was before the batch. `rest`: what it still does. */
-  readonly onLeft: (feed: AppFeed, outcome: Delivered, rest: Promise<unknown>) => void;
+  readonly onLeft: (feed: AppFeed, partition: number, outcome: Delivered, rest: Promise<unknown>) => void;
   readonly onDelivered: (events: number, oldestStoredAt: number) => void;
 }
 
 export const BATCH_RECORDS = 64;
-/** So much later than the first who took a batch. */
-const SLOW_MS = 500;
+/** A tenth of the time after which who is left over is slower than others. */
+const STEP_MS = 50;
+const SLOW_STEPS = 10;
 const SLOW: Delivered = { kind: 'refused', isSlow: true, message: 'slower than others' };
 
 export type Work = ReadonlyMap<LaneId, readonly FeedEvent[]>;
@@ -54,9 +55,7 @@ export class PumpPartition {
     this.#inStep.delete(app);
   }
 
-  has(app: AppId): boolean {
-    return this.#inStep.has(app);
-  }
+  readonly has = (app: AppId): boolean => this.#inStep.has(app);
 
   /** Until `signal` aborts; what is under way then is given up where it stands. */
   async run(signal: AbortSignal): Promise<void> {
@@ -84,10 +83,6 @@ export class PumpPartition {
     const end = (batch.at(-1) as StoredRecord).revision;
     const late = new AbortController();
     const either = AbortSignal.any([signal, late.signal]);
-    let first: (() => void) | undefined;
-    const someone = new Promise<void>((resolve) => {
-      first = resolve;
-    });
     const open = new Set<AppFeed>();
     const all = feeds.map(async (feed) => {
       const mine = work.get(feed);
@@ -97,12 +92,14 @@ export class PumpPartition {
       if (!open.delete(feed)) return;
       if (outcome.kind === 'done') this.#took(feed, end);
       else if (!signal.aborted) this.#left(feed, outcome, Promise.resolve());
-      first?.();
     });
     const over = new AbortController();
     const everyone = Promise.all(all).then(() => over.abort());
-    const cut = someone.then(() => pause(SLOW_MS, AbortSignal.any([over.signal, signal])));
-    await Promise.race([everyone, open.size > 1 ? cut : everyone]);
+    const count = open.size;
+    await Promise.race([
+      everyone,
+      count > 1 ? untilSlow(open, count, AbortSignal.any([over.signal, signal])) : everyone,
+    ]);
     for (const feed of open) if (!signal.aborted) this.#left(feed, SLOW, everyone);
     if (open.size > 0) late.abort();
     open.clear();
@@ -120,7 +117,23 @@ export class PumpPartition {
   #left(feed: AppFeed, outcome: Delivered, rest: Promise<unknown>): void {
     if (this.#inStep.get(feed.app) !== feed) return;
     this.#inStep.delete(feed.app);
-    this.#parts.onLeft(feed, outcome, rest);
+    this.#parts.onLeft(feed, this.partition, outcome, rest);
+  }
+}
+
+/**
+ * Settles when at most half of them are left, and nothing has come of these for so long. What this process or the whole store was
+ * slow at is nobody's slowness: only steps that took no longer than they should count.
+ */
+async function untilSlow(open: ReadonlySet<AppFeed>, count: number, signal: AbortSignal): Promise<void> {
+  let left = open.size;
+  for (let steps = 0; steps < SLOW_STEPS && !signal.aborted; ) {
+    const from = performance.now();
+    await pause(STEP_MS, signal);
+    const isPrompt = performance.now() - from < 2 * STEP_MS;
+    if (open.size < left || open.size > count / 2) steps = 0;
+    else if (isPrompt) steps++;
+    left = open.size;
   }
 }
 

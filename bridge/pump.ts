@@ -9,14 +9,14 @@ import { type Revision, revisionOf } from '../schema/ids.ts';
 import { ApiRefusal, Questions } from '../services/journal/ask.ts';
 import type { Integration, Integrations } from '../services/journal/integrations.ts';
 import type { Journal } from '../services/journal/journal.ts';
-import type { Lanes } from '../services/journal/lanes.ts';
+import { Lanes } from '../services/journal/lanes.ts';
 import type { Link } from '../services/journal/link.ts';
 import type { Logger } from '../services/logger.ts';
 import { Abandoned, pause, persist } from '../services/persist.ts';
 import { AppFeed, type Delivered, type FeedParts, type Reach, reachFrom } from './app-feed.ts';
 import { bridgeStreamsOf, ensureStream } from './app-streams.ts';
 import { firstSince } from './begin.ts';
-import { CatchUps } from './catch-ups.ts';
+import { CatchUps, type Left } from './catch-ups.ts';
 import { Companies } from './companies.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { eventMetrics } from './event-metrics.ts';
@@ -48,6 +48,7 @@ export interface Pump {
 
 /** Lanes whose integrations are known, in all partitions: some 200 bytes each. */
 const COMPANIES = 200_000;
+const LANES_WEIGHT = 20_000;
 /** Conversations of integrations whose last event is known: some 250 bytes each. */
 const TAILS = 200_000;
 /** The clock of whoever adds an integration, and the server's, may differ by so much. */
@@ -110,17 +111,23 @@ class EventPump implements Pump {
     const ends = await Promise.all(
       indexes.map((p) => persist('partitions', () => journal.partitionEnd(p), { signal, log })),
     );
-    const companies = new Companies(this.#parts, COMPANIES);
+    // Lanes that are looked at once are not kept: who is in them is.
+    const lanes = new Lanes(journal, { maxWeight: LANES_WEIGHT, log });
+    const companies = new Companies({ journal, lanes, log }, COMPANIES);
     const partitionParts = {
       ...{ journal, companies, log },
-      onLeft: (feed: AppFeed, outcome: Delivered, rest: Promise<unknown>) => this.#left(feed, outcome, rest),
+      onLeft: (feed: AppFeed, partition: number, outcome: Delivered, rest: Promise<unknown>) =>
+        this.#left(feed, { partition, outcome, rest }),
       onDelivered: (events: number, storedAt: Millis) => this.#metrics.delivered(events, clock() - storedAt),
     };
     const cursors: Revision[] = [];
     for (const p of indexes) cursors.push(await this.#cursorOf(p, ends[p] as Revision));
     this.#partitions = indexes.map((p) => new PumpPartition(partitionParts, p, cursors[p] as Revision));
     const onFull = ({ app }: AppFeed) => this.#retention?.makeRoom(app);
-    const catchUps = new CatchUps({ ...this.#parts, partitions: this.#partitions, onFull }, this.#stopping.signal);
+    const catchUps = new CatchUps(
+      { journal, lanes, clock, log, partitions: this.#partitions, onFull },
+      this.#stopping.signal,
+    );
     this.#catchUps = catchUps;
     for (const feed of this.#feeds.values()) catchUps.bring(feed);
     const listening = integrations.listen((integration) => this.#changed(integration));
@@ -180,12 +187,12 @@ class EventPump implements Pump {
       }
   }
 
-  #left(feed: AppFeed, outcome: Delivered, rest: Promise<unknown>): void {
+  #left(feed: AppFeed, left: Left): void {
     if (this.#feeds.get(feed.app) !== feed) return;
-    const message = outcome.kind === 'refused' ? outcome.message : outcome.kind;
-    this.#parts.log.debug({ app: feed.app, reason: message }, 'an integration falls out of step');
-    if (outcome.kind === 'refused' && outcome.isSlow) this.#catchUps?.noteSlow(feed.app);
-    this.#catchUps?.bring(feed, rest);
+    const { outcome } = left;
+    const reason = outcome.kind === 'refused' ? outcome.message : outcome.kind;
+    this.#parts.log.debug({ app: feed.app, partition: left.partition, reason }, 'an integration falls out of step');
+    this.#catchUps?.bring(feed, left);
   }
 
   #changed(integration: Integration): void {
