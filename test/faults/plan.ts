@@ -27,7 +27,7 @@ export interface Plan {
 /** Runs longer than this kill for longer, and all at once now and then. */
 const LONG_MS = 180_000;
 const FIRST_AT_MS = 3_000;
-const CALM_MS = [1_500, 6_000] as const;
+const CALM_MS = [1_500, 5_000] as const;
 const FREEZE_MS = [500, 4_000] as const;
 const TROUBLE_MS = [2_000, 4_500] as const;
 const NO_TROUBLE_MS = [4_000, 9_000] as const;

@@ -18,7 +18,7 @@ import { quietDown, type Run } from './rest.ts';
 import { Senders } from './senders.ts';
 import { openWorld, type World } from './world.ts';
 
-const SHORT_MINUTES = 1;
+const SHORT_MINUTES = 0.9;
 const PROGRESS_MS = 15_000;
 const PAGE_READERS = 4;
 /** In the scenario of kills at pushes. */
