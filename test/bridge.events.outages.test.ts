@@ -150,7 +150,7 @@ describe('events for integrations, when something goes wrong', () => {
   });
 
   it('a deleted stream is made again, and what was in it is told of', { timeout: 60_000 }, async () => {
-    const { manager, scribe, bridge } = bridging;
+    const { manager, scribe } = bridging;
     await bridging.startPump();
     await opened('d1');
     for (const lane of LANES) await scribe.say(lane, 10, 5);
@@ -164,8 +164,6 @@ describe('events for integrations, when something goes wrong', () => {
       () => stored('d1'),
       (now) => now >= 11 * LANES.length,
     );
-    const reader = new Reader(await bridging.enter(await bridging.add('spare')), 'd1');
-    void reader;
     const got: { type: string; seq: number; conversationId: string }[] = [];
     const { state } = await manager.streams.info('APP_d1');
     for (let seq = state.first_seq; seq <= state.last_seq; seq++)
@@ -177,7 +175,6 @@ describe('events for integrations, when something goes wrong', () => {
         ...range(12, 21).map((seq) => ['MessageSent', seq]),
       ]);
     }
-    expect(bridge.isClosed()).toBe(false);
   });
 
   it('lanes that were restored to an earlier state are told of, and go on', { timeout: 60_000 }, async () => {
