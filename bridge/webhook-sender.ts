@@ -211,7 +211,9 @@ export class WebhookSender {
     if (this.#lanes.behind >= BEHIND_MAX || budget.behind >= BEHIND_TOTAL) return false;
     const { downSince, deadSince } = this.#receiver;
     // Of a receiver that has been down for so long, everything that is as old is a dead letter.
-    return downSince === undefined || (deadSince !== undefined && deadSince <= clock() - patience.giveUpMs);
+    if (downSince === undefined || (deadSince !== undefined && deadSince <= clock() - patience.giveUpMs)) return true;
+    // It may refuse those conversations alone that ask it: there has to be another one to ask it with.
+    return this.#lanes.held === 0;
   }
 
   async #read(): Promise<void> {
@@ -253,7 +255,7 @@ export class WebhookSender {
     if (this.#mayRead()) this.#track(this.#read());
     const now = this.#parts.clock();
     let wakeAt = Number.POSITIVE_INFINITY;
-    for (const work of this.#lanes.all()) {
+    for (const work of this.#inTurn()) {
       if (this.#sending >= AT_ONCE) break;
       if (work.isSending) continue;
       if (work.dueAt > now) {
@@ -267,6 +269,12 @@ export class WebhookSender {
     clearTimeout(this.#wakeTimer);
     if (wakeAt < Number.POSITIVE_INFINITY)
       this.#wakeTimer = setTimeout(() => this.#turn(), Math.min(Math.max(wakeAt - now, 1), WAKE_MOST_MS));
+  }
+
+  /** A receiver that is down is asked with what it has not refused yet, before what it has. */
+  #inTurn(): readonly LaneWork[] {
+    const all = this.#lanes.all();
+    return this.isDown ? [...all.filter(({ isBehind }) => !isBehind), ...all.filter(({ isBehind }) => isBehind)] : all;
   }
 
   async #serve(work: LaneWork): Promise<void> {

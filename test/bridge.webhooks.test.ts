@@ -346,6 +346,24 @@ describe('webhooks', () => {
     }
   }, 60_000);
 
+  it('go on where a few conversations alone are refused, however many of these ask in a row', async () => {
+    const receiver = await receive();
+    const { name } = await hooked(receiver.url);
+    const refused: LaneId[] = [];
+    receiver.meet(({ event }) => (refused.includes(event.conversationId as LaneId) ? 500 : 204));
+    const sending = await send();
+    const scribed = Array.from({ length: 6 }, (_, i) => laneId(`${name}-refused-${i}`));
+    refused.push(...scribed);
+    for (const lane of scribed) {
+      await bridging.scribe.create(lane, `app_${name}`);
+      await bridging.scribe.say(lane, 1);
+    }
+    const down = async () => /receivers_down (\d+)/.exec(await sending.registry.metrics())?.[1];
+    await until(down, (count) => count === '1');
+    const lane = await talk(name, 3);
+    await whole(receiver, lane, 4);
+  });
+
   it('that fell behind in many conversations are all sent, each in order, when the receiver takes them again', async () => {
     const receiver = await receive();
     const { name } = await hooked(receiver.url);
