@@ -161,11 +161,7 @@ class Callout {
       this.#parts.metrics?.door('unreadable');
       return;
     }
-    const verdict = judge(
-      claimOf(request),
-      (app) => this.#parts.registry.get(app),
-      (app) => (this.#connections?.countOf(app) ?? 0) < (this.#parts.connectionsMax ?? CONNECTIONS_MAX),
-    );
+    const verdict = await this.#verdictOf(claimOf(request));
     this.#parts.metrics?.door(verdict.kind === 'in' ? 'in' : verdict.why);
     if (verdict.kind === 'out') {
       const { host } = request.client_info;
@@ -183,6 +179,21 @@ class Callout {
       app,
       since: verdict.since,
     });
+  }
+
+  /** Who was made or given a new secret this moment is looked for in the registry itself, before it is sent away. */
+  async #verdictOf(claim: Claim): Promise<Verdict> {
+    const { registry, connectionsMax = CONNECTIONS_MAX } = this.#parts;
+    const judged = () =>
+      judge(
+        claim,
+        (app) => registry.get(app),
+        (app) => (this.#connections?.countOf(app) ?? 0) < connectionsMax,
+      );
+    const first = judged();
+    if (first.kind === 'in' || (first.why !== 'no integration' && first.why !== 'password')) return first;
+    await registry.refresh();
+    return judged();
   }
 
   #open(message: Msg, serverKey: string): AuthorizationRequest | undefined {

@@ -383,7 +383,8 @@ describe('webhooks', () => {
     for (const lane of lanes) {
       await whole(receiver, lane, 4);
       expect(seqs(receiver.taken, lane)).toEqual([1, 2, 3, 4]);
-      expect(inOrder(offered(receiver, lane))).toBe(true);
+      // The second sender may begin where nothing more was stored of the first.
+      expect([...new Set(offered(receiver, lane))]).toEqual([1, 2, 3, 4]);
     }
   }, 60_000);
 

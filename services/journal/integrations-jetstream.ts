@@ -74,6 +74,10 @@ class JetStreamIntegrations implements Integrations {
     return this.#known.get(app)?.integration;
   }
 
+  async refresh(): Promise<void> {
+    await this.read();
+  }
+
   list(): readonly Integration[] {
     const all = [...this.#known.values()].map(({ integration }) => integration);
     return all.sort((a, b) => (a.app < b.app ? -1 : 1));

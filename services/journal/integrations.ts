@@ -37,6 +37,8 @@ export interface Webhook {
 export interface Integrations {
   /** Undefined: never heard of. Revoked ones are given. At most a second behind the registry while NATS answers. */
   get(app: AppId): Integration | undefined;
+  /** Settles when `get` is at least as new as the registry was at the call, or when that cannot be read now. Never rejects. */
+  refresh(): Promise<void>;
   /** Rising by name, revoked ones among them. */
   list(): readonly Integration[];
   /** Every change from now on, this process's own among them, once each. What `onChange` throws is logged. */
