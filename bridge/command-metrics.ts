@@ -1,9 +1,8 @@
 /** What the bridge counts of commands: by verb and by how they ended, and the answers that could not be given. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { LATENCY_S } from '../services/journal/figures.ts';
 import type { CommandObserver } from './commands.ts';
 import type { ServiceObserver } from './service.ts';
-
-const LATENCY_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** `size` says how many are under way when the figures are read. */
 export function createCommandMetrics(registry: Registry, size: () => number): CommandObserver & ServiceObserver {

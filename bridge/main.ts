@@ -10,6 +10,7 @@ import { openLink } from '../services/journal/link.ts';
 import { openJetStreamReceipts } from '../services/journal/receipts-jetstream.ts';
 import type { Logger } from '../services/logger.ts';
 import { adminPortOf, createRegistry, startAdmin } from '../services/metrics.ts';
+import { packageFile } from '../services/package-files.ts';
 import type { Running } from '../services/run.ts';
 import { Mongo } from '../services/views/connect.ts';
 import { openHistory } from '../services/views/history.ts';
@@ -116,9 +117,5 @@ async function openDoors(opening: Opening, stores: Stores): Promise<void> {
 
 const given = ({ webhooks }: Testing) => (webhooks === undefined ? {} : { testing: webhooks });
 
-/** The sources, and what is built of them, lie at different depths below it. */
-function versionOfPackage(): string {
-  const place = import.meta.url.includes('/dist/bridge/') ? '../../package.json' : '../package.json';
-  const { version } = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as { readonly version: string };
-  return version;
-}
+const versionOfPackage = (): string =>
+  (JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { readonly version: string }).version;

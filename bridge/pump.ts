@@ -7,6 +7,7 @@ import type { Registry } from 'prom-client';
 import type { AppId, Millis } from '../schema/ids.ts';
 import { type Revision, revisionOf } from '../schema/ids.ts';
 import { ApiRefusal, Questions } from '../services/journal/ask.ts';
+import { firstSince } from '../services/journal/by-time.ts';
 import type { Integration, Integrations } from '../services/journal/integrations.ts';
 import type { Journal } from '../services/journal/journal.ts';
 import { Lanes } from '../services/journal/lanes.ts';
@@ -15,7 +16,6 @@ import type { Logger } from '../services/logger.ts';
 import { Abandoned, pause, persist } from '../services/persist.ts';
 import { AppFeed, type Delivered, type FeedParts, type Reach, reachFrom } from './app-feed.ts';
 import { bridgeStreamsOf, ensureStream } from './app-streams.ts';
-import { firstSince } from './begin.ts';
 import { CatchUps, type Left } from './catch-ups.ts';
 import { Companies } from './companies.ts';
 import { DeadLetters } from './dead-letters.ts';
@@ -241,8 +241,10 @@ class EventPump implements Pump {
   async #begin(createdAt: Millis, signal: AbortSignal): Promise<Reach> {
     const { journal } = this.#parts;
     const positions: number[] = [];
-    for (let p = 0; p < journal.partitions; p++)
-      positions.push((await firstSince(journal, p, createdAt - CLOCKS_MS, signal)) - 1);
+    for (let p = 0; p < journal.partitions; p++) {
+      const end = await journal.partitionEnd(p);
+      positions.push((await firstSince(journal, p, end, createdAt - CLOCKS_MS, signal)) - 1);
+    }
     return reachFrom(positions);
   }
 

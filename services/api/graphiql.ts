@@ -11,10 +11,10 @@ import { SignJWT } from 'jose';
 import { APP_PREFIX, ID_RULE, parseUserId } from '../../schema/ids.ts';
 import type { Config } from '../config.ts';
 import { isJson, readBody } from '../http-body.ts';
+import { packageFile } from '../package-files.ts';
 import { apiError, badInput } from './errors.ts';
 import { accepts, refuse } from './http-answer.ts';
 import { isLoopbackName } from './origins.ts';
-import { packageFile } from './package-files.ts';
 
 const PAGE_PATH = '/graphql';
 const ASSETS_PATH = '/graphql/page';

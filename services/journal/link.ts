@@ -168,18 +168,7 @@ export class Link {
    */
   subscribe(subject: string, onMessage: (message: Msg) => void, queue?: string): Stoppable {
     if (this.#nc.isClosed()) return { stop: () => undefined };
-    const callback = (error: Error | null, message: Msg): void => {
-      try {
-        if (error) this.#log.error({ subject, err: error }, 'subscription refused');
-        else onMessage(message);
-      } catch (thrown) {
-        this.#log.error({ subject, err: thrown }, 'a listener threw');
-      }
-    };
-    const subscription: Subscription = this.#nc.subscribe(
-      subject,
-      queue === undefined ? { callback } : { callback, queue },
-    );
+    const subscription = this.#subscribe(subject, onMessage, queue);
     return { stop: () => !subscription.isClosed() && !this.#nc.isClosed() && subscription.unsubscribe() };
   }
 
@@ -194,11 +183,7 @@ export class Link {
   ): { drain(): Promise<void> } {
     if (this.#nc.isClosed()) return { drain: () => Promise.resolve() };
     let isDraining = false;
-    const callback = (error: Error | null, message: Msg): void => {
-      if (error) this.#log.error({ subject, err: error }, 'subscription refused');
-      else onMessage(message);
-    };
-    const subscription = this.#nc.subscribe(subject, queue === undefined ? { callback } : { callback, queue });
+    const subscription = this.#subscribe(subject, onMessage, queue);
     const ended = (): void => void (isDraining || this.#nc.isClosed() || onEnd());
     subscription.closed.then(ended, ended);
     return {
@@ -209,6 +194,18 @@ export class Link {
         else subscription.unsubscribe();
       },
     };
+  }
+
+  #subscribe(subject: string, onMessage: (message: Msg) => void, queue: string | undefined): Subscription {
+    const callback = (error: Error | null, message: Msg): void => {
+      try {
+        if (error) this.#log.error({ subject, err: error }, 'subscription refused');
+        else onMessage(message);
+      } catch (thrown) {
+        this.#log.error({ subject, err: thrown }, 'a listener threw');
+      }
+    };
+    return this.#nc.subscribe(subject, queue === undefined ? { callback } : { callback, queue });
   }
 
   /** Called at each loss of the connection and at each return. */

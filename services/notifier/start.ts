@@ -1,7 +1,8 @@
 /** Where in a partition the notifier goes on, or begins. */
 import { PUSH_EXPIRES_MS } from '../../schema/delivery.ts';
 import { type Millis, type Revision, revisionOf } from '../../schema/ids.ts';
-import type { Journal, StoredRecord } from '../journal/journal.ts';
+import { firstSince, recordAt } from '../journal/by-time.ts';
+import type { Journal } from '../journal/journal.ts';
 import type { Logger } from '../logger.ts';
 import type { Ledger } from '../views/ledger.ts';
 
@@ -34,31 +35,3 @@ export async function startOf(parts: StartParts, partition: number, signal: Abor
 }
 
 const after = (revision: Revision): Revision => revisionOf(revision + 1);
-
-/** The first record stored at or after `since`, by bisection; end + 1: there is none. */
-async function firstSince(
-  journal: StartParts['journal'],
-  partition: number,
-  end: Revision,
-  since: Millis,
-  signal: AbortSignal,
-): Promise<Revision> {
-  let [low, high] = [1, end + 1];
-  while (low < high && !signal.aborted) {
-    const middle = (low + high) >> 1;
-    const record = await recordAt(journal, partition, revisionOf(middle), signal);
-    if (record && record.storedAt < since) low = record.revision + 1;
-    else high = middle;
-  }
-  return revisionOf(low);
-}
-
-async function recordAt(
-  journal: StartParts['journal'],
-  partition: number,
-  revision: Revision,
-  signal: AbortSignal,
-): Promise<StoredRecord | undefined> {
-  for await (const [record] of journal.consume(partition, revision, { maxBatch: 1, signal })) return record;
-  return undefined;
-}

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { buildSchema, type GraphQLFieldResolver, type GraphQLSchema, isObjectType, isScalarType } from 'graphql';
 import type { Millis } from '../../../schema/ids.ts';
-import { packageFile } from '../package-files.ts';
+import { packageFile } from '../../package-files.ts';
 
 const SDL = 'schema/chat.graphql';
 

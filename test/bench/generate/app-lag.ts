@@ -3,6 +3,7 @@
  * consumer has it.
  */
 import { AckPolicy, type ConsumerMessages, type NatsConnection } from 'nats';
+import { acknowledged } from './acknowledged.ts';
 import { type AppDoor, enter } from './app-client.ts';
 import {
   drained,
@@ -42,19 +43,12 @@ function meet(name: string, ackedNs: number, seenNs: number): void {
   samples++;
 }
 
-const timed = (inner: Load): Load => ({
-  start: (done) =>
-    inner.start((error, answer) => {
-      const lane = /"conversationId":"([^"]+)"/.exec(answer ?? '')?.[1];
-      const seq = /"seq":(\d+)/.exec(answer ?? '')?.[1];
-      const name = `${lane}:${seq}`;
-      const [now, seenNs] = [nowNs(), seen.get(name)];
-      if (seenNs !== undefined) meet(name, now, Math.max(now, seenNs));
-      else if (lane !== undefined) acked.set(name, now);
-      done(error);
-    }),
-  close: () => inner.close(),
-});
+function wasAcknowledged(lane: string, seq: number): void {
+  const name = `${lane}:${seq}`;
+  const [now, seenNs] = [nowNs(), seen.get(name)];
+  if (seenNs !== undefined) meet(name, now, Math.max(now, seenNs));
+  else acked.set(name, now);
+}
 
 async function consume(app: string, door: AppDoor): Promise<void> {
   connection = await enter(door);
@@ -75,7 +69,7 @@ async function consume(app: string, door: AppDoor): Promise<void> {
 
 serve<AppLag>({
   open: async ({ app, door, ...ws }) => {
-    load = timed(await openWsLoad(ws));
+    load = acknowledged(await openWsLoad(ws), wasAcknowledged);
     await consume(app, door);
     return undefined;
   },

@@ -3,6 +3,7 @@
  * its document can be read in history.
  */
 import { MongoClient } from 'mongodb';
+import { acknowledged } from './acknowledged.ts';
 import {
   drained,
   type Load,
@@ -39,17 +40,8 @@ const waiting = new Map<string, { lane: string; seq: number; ackedNs: number }>(
 let lag = newHistogram();
 let [open, samples] = [true, 0];
 
-function sampled(inner: Load): Load {
-  return {
-    start: (done) =>
-      inner.start((error, answer) => {
-        const lane = /"conversationId":"([^"]+)"/.exec(answer ?? '')?.[1];
-        const seq = Number(/"seq":(\d+)/.exec(answer ?? '')?.[1]);
-        if (lane !== undefined && turn++ % SAMPLE === 0) waiting.set(`${lane} ${seq}`, { lane, seq, ackedNs: nowNs() });
-        done(error);
-      }),
-    close: () => inner.close(),
-  };
+function wasAcknowledged(lane: string, seq: number): void {
+  if (turn++ % SAMPLE === 0) waiting.set(`${lane} ${seq}`, { lane, seq, ackedNs: nowNs() });
 }
 
 /** All that is waited for is asked for at once, again and again. */
@@ -73,7 +65,7 @@ async function look(): Promise<void> {
 
 serve<Lag>({
   open: async ({ mongoUrl, history: name, ...ws }) => {
-    load = sampled(await openWsLoad(ws));
+    load = acknowledged(await openWsLoad(ws), wasAcknowledged);
     client = await new MongoClient(mongoUrl).connect();
     history = name;
     void look();

@@ -1,16 +1,19 @@
-/** Where a partition begins for an integration that nothing was delivered to yet. */
-import type { Millis, Revision } from '../schema/ids.ts';
-import { revisionOf } from '../schema/ids.ts';
-import type { Journal, StoredRecord } from '../services/journal/journal.ts';
+/** Where in a partition a reader begins that has no position: at a time. */
+import { type Millis, type Revision, revisionOf } from '../../schema/ids.ts';
+import type { Journal, StoredRecord } from './journal.ts';
 
-/** The first record stored at or after `since`, by bisection; end + 1: there is none. Throws JournalUnavailable. */
+/**
+ * The first record up to `end` that was stored at or after `since`, by bisection; end + 1: there is none. Waits an outage out, until
+ * `signal` aborts.
+ */
 export async function firstSince(
-  journal: Pick<Journal, 'partitionEnd' | 'consume'>,
+  journal: Pick<Journal, 'consume'>,
   partition: number,
+  end: Revision,
   since: Millis,
   signal: AbortSignal,
 ): Promise<Revision> {
-  let [low, high] = [1, (await journal.partitionEnd(partition)) + 1];
+  let [low, high] = [1, end + 1];
   while (low < high && !signal.aborted) {
     const middle = (low + high) >> 1;
     const record = await recordAt(journal, partition, revisionOf(middle), signal);
@@ -20,7 +23,8 @@ export async function firstSince(
   return revisionOf(low);
 }
 
-async function recordAt(
+/** The first record at or after `revision`; waits for one. Undefined: `signal` aborted. */
+export async function recordAt(
   journal: Pick<Journal, 'consume'>,
   partition: number,
   revision: Revision,
