@@ -13,7 +13,7 @@ import { pause } from '../services/persist.ts';
 import type { AppFeed } from './app-feed.ts';
 import { readStream } from './app-streams.ts';
 import { listConsumers, unreadOf } from './lag.ts';
-import { dropDead, dropReplays, type TrimParts, trimEvents } from './trims.ts';
+import { dropDead, dropReplays, isShortOfRoom, type TrimParts, trimEvents } from './trims.ts';
 import { webhookReaders } from './webhook-readers.ts';
 
 export interface RetentionParts extends TrimParts {
@@ -28,11 +28,15 @@ export interface RetentionParts extends TrimParts {
 const EVERY_MS = 10_000;
 /** Who is asked for room without end makes no more work than this. */
 const AGAIN_MS = 200;
+/** So long what was read this moment may take to be known: acknowledgements are under way, and a webhook stores its place now and then. */
+const READ_LATE_MS = 750;
 
 export class Retention {
   readonly #parts: RetentionParts;
   readonly #stopping = new AbortController();
   readonly #short = new Set<AppId>();
+  /** Since when, though all that was read is gone. */
+  readonly #shortSince = new Map<AppId, number>();
   #wake: (() => void) | undefined;
   readonly #loop: Promise<void>;
 
@@ -78,17 +82,24 @@ export class Retention {
     try {
       const name = appStream(app);
       const [info, feed] = [await readStream(questions, name), feedOf(app)];
-      if (!info) return;
+      if (!info) return void this.#shortSince.delete(app);
       // A webhook reads, too: what it has not sent is unread, whatever consumers have acknowledged.
       const webhook = integrations.get(app)?.webhook ? await webhookReaders(questions, app) : [];
       const consumers = [...(await listConsumers(questions, app)), ...webhook];
       if (feed) onUnread(app, unreadOf(consumers, info.state.messages));
-      const trimmed = { app, name, consumers, feed, signal };
+      const unreadToo = performance.now() - (this.#shortSince.get(app) ?? Number.POSITIVE_INFINITY) >= READ_LATE_MS;
+      const trimmed = { app, name, consumers, feed, unreadToo, signal };
       await dropReplays(this.#parts, { ...trimmed, info });
       await dropDead(this.#parts, { ...trimmed, info });
       const told = await trimEvents(this.#parts, { ...trimmed, info: (await readStream(questions, name)) ?? info });
       if (told > 0)
         log.warn({ app, conversations: told }, 'an integration is too far behind: what it had not read is gone');
+      const left = isShortOfRoom(info) ? await readStream(questions, name) : undefined;
+      if (!left || !isShortOfRoom(left)) this.#shortSince.delete(app);
+      else {
+        if (!this.#shortSince.has(app)) this.#shortSince.set(app, performance.now());
+        this.#short.add(app);
+      }
       if (feed) await feed.ensure();
       onRoom(app);
       if (!feed && info.state.messages === 0) await this.#dropStream(app, name);

@@ -25,6 +25,8 @@ export interface Trimmed {
   readonly consumers: readonly ConsumerInfo[];
   /** Undefined: it is revoked, and nobody is told anything. */
   readonly feed: AppFeed | undefined;
+  /** Room has been short for a while: what was not read goes, too. */
+  readonly unreadToo: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -49,12 +51,15 @@ interface Lying {
   readonly bytes: number;
 }
 
+/** So short that what was not read has to go. */
+export const isShortOfRoom = ({ state, config }: StreamInfo): boolean => state.bytes > SHORT_SHARE * config.max_bytes;
+
 /** Events that are older than the retention, and the oldest where room is short. Conversations of which something went unread. */
 export async function trimEvents(parts: TrimParts, trimmed: Trimmed): Promise<number> {
   const { app, name, consumers, signal } = trimmed;
   const max = trimmed.info.config.max_bytes;
   let { bytes } = trimmed.info.state;
-  const isShort = bytes > SHORT_SHARE * max;
+  const isShort = trimmed.unreadToo && isShortOfRoom(trimmed.info);
   const olderThan = parts.clock() - parts.retentionMs;
   let told = 0;
   for (let from = 1; trimmed.info.state.messages > 0 && !signal.aborted; ) {
@@ -135,7 +140,7 @@ async function isReading(
 export async function dropDead(parts: TrimParts, { app, name, info }: Trimmed): Promise<void> {
   const { state, config } = info;
   const olderThan = parts.clock() - parts.retentionMs;
-  const isShort = state.bytes > SHORT_SHARE * config.max_bytes;
+  const isShort = isShortOfRoom(info);
   if (state.messages === 0 || (!isShort && Date.parse(state.first_ts) >= olderThan)) return;
   const chunk = await read(parts.questions, name, 1, appDeads(app));
   let going = chunk.filter(({ storedAt }) => storedAt < olderThan);

@@ -10,6 +10,7 @@ import type { Integration } from '../services/journal/integrations.ts';
 import { type Client, clientOf } from './support/api.ts';
 import { type App, type Commanding, type Json, newKey, startCommanding } from './support/commanding.ts';
 import { silent } from './support/doors.ts';
+import { until } from './support/scribe.ts';
 
 describe('a hook', () => {
   let commanding: Commanding;
@@ -245,6 +246,13 @@ describe('a hook', () => {
     await servers.nats.restart();
     expect([500, 503]).toContain(lost.status);
     expect(['UNAVAILABLE', 'OUTCOME_UNKNOWN']).toContain(codeOf(lost));
+    // The doors are back a moment after the server is, and until then nobody is let in.
+    const enters = () =>
+      commanding.enter().then(
+        () => true,
+        () => false,
+      );
+    await until(enters, (isIn) => isIn);
   }, 60_000);
 
   it('and a webhook are set up by the command line, with their secrets shown once', async () => {
