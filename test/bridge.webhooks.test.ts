@@ -344,6 +344,11 @@ describe('webhooks', () => {
       await whole(receiver, lane, 11);
       expect(inOrder(offered(receiver, lane))).toBe(true);
     }
+    // What writes for the tests after this one is back, too.
+    await until(
+      () => bridging.journal.status(),
+      ({ isReady }) => isReady,
+    );
   }, 60_000);
 
   it('go on where a few conversations alone are refused, however many of these ask in a row', async () => {
