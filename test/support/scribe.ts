@@ -1,6 +1,6 @@
 /** Writes lanes as `submit` would, and keeps what it wrote: the model that history is compared with. */
 import type { LaneEvent, LaneRecord } from '../../schema/events.ts';
-import { type ClientKey, type LaneId, revisionOf, type Seq, type UserId } from '../../schema/ids.ts';
+import { type ClientKey, type LaneId, type Revision, revisionOf, type Seq, type UserId } from '../../schema/ids.ts';
 import type { Journal } from '../../services/journal/journal.ts';
 
 export const laneId = (id: string): LaneId => id as LaneId;
@@ -44,11 +44,30 @@ export class Scribe {
       } as LaneEvent;
     });
     const record: LaneRecord = { v: 1, id: `r${++this.#records}-${lane}`, lane, events };
-    const expected = (await this.#journal.last(lane))?.revision ?? revisionOf(0);
-    const outcome = await this.#journal.append(record, expected);
-    if (outcome.kind !== 'stored') throw new Error(`not stored: ${outcome.kind}`);
+    await this.#append(record, (await this.#journal.last(lane))?.revision ?? revisionOf(0));
     this.lanes.set(lane, [...before, ...events]);
     return record;
+  }
+
+  /**
+   * As `submit` does: an append whose answer was lost is repeated until it is known what became of it. Otherwise the next record
+   * would have the same `seq` as one that is stored.
+   */
+  async #append(record: LaneRecord, expected: Revision): Promise<void> {
+    const first = await this.#journal.append(record, expected);
+    if (first.kind === 'stored') return;
+    if (first.kind !== 'unknown') throw new Error(`not stored: ${first.kind}`);
+    const settled = await until(
+      async () => {
+        const { kind } = await this.#journal.append(record, expected);
+        if (kind !== 'conflict') return kind;
+        const last = await this.#journal.last(record.lane).catch(() => 'unknown' as const);
+        if (last === 'unknown') return last;
+        return last?.record?.id === record.id ? 'stored' : kind;
+      },
+      (kind) => kind === 'stored' || kind === 'conflict' || kind === 'full',
+    );
+    if (settled !== 'stored') throw new Error(`not stored: ${settled}`);
   }
 
   create(lane: LaneId, ...members: string[]): Promise<LaneRecord> {
