@@ -52,7 +52,7 @@ export async function start(
     for (const one of closing.splice(0).reverse()) await one();
   };
   try {
-    const admin = await startAdmin({ host: config.host, port: adminPortOf(config, 'bridge'), registry });
+    const admin = await startAdmin({ host: config.adminHost, port: adminPortOf(config, 'bridge'), registry });
     closing.push(() => admin.stop());
     const stores = await openStores(config, log, stopping, closing);
     await openDoors({ config, log, stopping, registry, closing, testing }, stores);

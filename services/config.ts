@@ -70,6 +70,7 @@ const NAMES = z.object({
   LANES_ENV: z.enum(['development', 'production']).optional(),
   LANES_PORT: port(4000),
   LANES_ADMIN_PORT: port(4001),
+  LANES_ADMIN_HOST: z.string().default('127.0.0.1'),
   LANES_HOST: z.string().default('127.0.0.1'),
   LANES_DATA: z.string().default('.lanes'),
   LANES_CACHE: text(),
@@ -147,6 +148,8 @@ export function readSettings(environment: Environment = process.env) {
     host: named.LANES_HOST,
     port: named.LANES_PORT,
     adminPort: named.LANES_ADMIN_PORT,
+    /** Of `/metrics`: never `host` by itself, which is the clients'. */
+    adminHost: named.LANES_ADMIN_HOST,
     dataDir: resolve(named.LANES_DATA),
     cacheDir: resolve(named.LANES_CACHE ?? join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'lanes')),
     logLevel: named.LANES_LOG_LEVEL,

@@ -2,8 +2,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type Present, placeOf } from '../bridge/irc/crowd.ts';
 import type { Limits } from '../bridge/irc/limits.ts';
-import type { Irc } from '../bridge/irc/main.ts';
+import { type Irc, start } from '../bridge/irc/main.ts';
+import { createLogger } from '../services/logger.ts';
 import { type Client, clientOf, type Data, startApi, type TestApi, tokenFor, until } from './support/api.ts';
 import { ircClient, RawClient, startIrc } from './support/irc.ts';
 import { freePort, startServers, type TestServers } from './support/servers.ts';
@@ -324,14 +326,68 @@ describe('limits', () => {
     const strangers = [kept(new RawClient(irc.port)), kept(new RawClient(irc.port))];
     for (const stranger of strangers) stranger.send('CAP LS 302');
     for (const stranger of strangers) await stranger.command('CAP');
-    const refused = kept(new RawClient(irc.port));
-    await refused.command('ERROR');
-    await refused.closed();
     for (const stranger of strangers)
       expect((await stranger.command('ERROR')).params[0]).toContain('too long to register');
     two[0]?.send('QUIT :bye');
     await two[0]?.closed();
     await welcomed(irc, alice);
+  });
+
+  it('a crowd of silent strangers shuts nobody out: the oldest of them goes', async () => {
+    const irc = await room({ strangers: 3 });
+    const speaking = kept(new RawClient(irc.port));
+    speaking.send('CAP LS 302');
+    await speaking.command('CAP');
+    const silent: RawClient[] = [];
+    for (let i = 0; i < 20; i++) {
+      silent.push(kept(new RawClient(irc.port)));
+      await until(async () => (await figure(irc, 'lanes_irc_connections')) === Math.min(2 + i, 3));
+    }
+    await welcomed(irc, alice);
+    for (const stranger of silent.slice(0, 18)) {
+      expect((await stranger.command('ERROR')).params[0]).toContain('come again');
+      await stranger.closed();
+    }
+    speaking.send(`PASS ${bob.token}`, 'NICK b', 'USER b 0 * :b', 'CAP END');
+    await speaking.command('001');
+  });
+
+  it('where everybody else is known a stranger makes room, and where all are known nobody does', async () => {
+    const irc = await room({ connections: 2 });
+    await welcomed(irc, alice);
+    const stranger = kept(new RawClient(irc.port));
+    await until(async () => (await figure(irc, 'lanes_irc_connections')) === 2);
+    await welcomed(irc, bob);
+    await stranger.closed();
+    const refused = kept(new RawClient(irc.port));
+    expect((await refused.command('ERROR')).params[0]).toContain('too many connections');
+    await refused.closed();
+  });
+});
+
+describe('figures', () => {
+  it.skipIf(process.platform !== 'linux')('are on loopback, whatever the host is', async () => {
+    const settings = servers.config({ LANES_HOST: '127.0.0.2', LANES_IRC_PORT: '0', LANES_ADMIN_PORT: '0' });
+    const irc = await start(settings, createLogger({ logLevel: 'error' }, 'irc', 2));
+    rooms.push(irc);
+    await expect(fetch(`http://127.0.0.2:${irc.adminPort}/metrics`)).rejects.toThrow();
+    expect(await figures(irc)).toContain('lanes_irc_connections');
+  });
+});
+
+describe('who makes room', () => {
+  const one = (address: string, more: Partial<Present> = {}): Present => ({
+    ...{ address, isStranger: true, hasSpoken: false, isClosing: false },
+    ...more,
+  });
+
+  it('is of the address with most strangers, and among those the longest silent', () => {
+    const crowd = [one('b', { hasSpoken: true }), one('b'), one('b')];
+    expect(placeOf([one('a'), ...crowd])).toBe(crowd[1]);
+    expect(placeOf([one('a'), ...crowd.slice(0, 1), one('b', { hasSpoken: true })])).toBe(crowd[0]);
+    expect(placeOf([one('a', { isStranger: false })])).toBeUndefined();
+    const gone = one('c', { isClosing: true, isStranger: false });
+    expect(placeOf([...crowd, gone])).toBe(gone);
   });
 });
 

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { bridgeAddressOf, type Environment, environmentOf, mongoUrlOf, readSettings } from '../services/config.ts';
+import {
+  bridgeAddressOf,
+  type Environment,
+  environmentOf,
+  mongoUrlOf,
+  readSettings,
+  SETTING_NAMES,
+} from '../services/config.ts';
+import { roomEnvironmentOf } from '../services/embedded/room-environment.ts';
 
 const JWT_SECRET = 'x'.repeat(32);
 const mistakeOf = (environment: Environment): string => {
@@ -112,6 +120,21 @@ describe('settings', () => {
       database: 'lanes',
       auth: null,
     });
+  });
+
+  test('go to each room as far as it reads them', () => {
+    const all = Object.fromEntries(SETTING_NAMES.map((name) => [name, 'x']));
+    const of = (room: string): string[] => Object.keys(roomEnvironmentOf(room, { ...all, PATH: 'p', AWS_KEY: 'k' }));
+    expect(of('irc').sort()).toEqual([
+      ...['LANES_ADMIN_HOST', 'LANES_ADMIN_PORT', 'LANES_API_URL', 'LANES_HOST', 'LANES_IRC_PORT', 'LANES_LOG_LEVEL'],
+      ...['LANES_PORT', 'PATH'],
+    ]);
+    const push = SETTING_NAMES.filter((name) => /_(APNS|FCM|GCM|VAPID|PUSH)_/.test(name));
+    expect(of('notifier')).toEqual(expect.arrayContaining(push));
+    for (const room of ['api', 'projector', 'bridge'])
+      expect(of(room).filter((name) => push.includes(name))).toEqual([]);
+    expect(of('api')).not.toContain('LANES_NATS_SYS_PASSWORD');
+    expect(of('bridge')).toContain('LANES_NATS_SYS_PASSWORD');
   });
 
   test('go to a child whole', () => {

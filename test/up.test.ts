@@ -11,6 +11,7 @@ import { freePort, freePorts } from './support/servers.ts';
 const BOOTSTRAP = resolve(import.meta.dirname, '..', 'services', 'cli', 'bootstrap.mjs');
 /** What the bootstrap runs once it has built; called directly where many calls are made. */
 const MAIN = resolve(import.meta.dirname, '..', 'dist', 'services', 'cli', 'main.js');
+const CANARY = 'canary-of-the-environment';
 const PATIENT = { timeout: 30_000, interval: 50 };
 
 let dir: string;
@@ -29,8 +30,10 @@ beforeAll(async () => {
     ...process.env,
     LANES_DATA: dir,
     LANES_PORT: String(port),
-    // The projector, the notifier and the bridge take the next three.
-    LANES_ADMIN_PORT: String(await freePorts(4)),
+    // The projector, the notifier and the bridge take the next three, IRC the one after the next.
+    LANES_ADMIN_PORT: String(await freePorts(6)),
+    LANES_IRC_PORT: String(await freePort()),
+    SOMEBODYS_SECRET: CANARY,
     LANES_NATS_PORT: String(await freePort()),
     LANES_BRIDGE_PORT: '0',
     LANES_MONGO_PORT: String(await freePort()),
@@ -54,7 +57,7 @@ async function start(): Promise<void> {
 }
 
 /** The processes of the installation by name, as their pid files say. */
-type Name = 'supervisor' | 'nats-server' | 'mongod' | 'api' | 'projector' | 'notifier';
+type Name = 'supervisor' | 'nats-server' | 'mongod' | 'api' | 'projector' | 'notifier' | 'bridge' | 'irc';
 
 function pids(): Partial<Record<Name, number>> {
   const names = readdirSync(join(dir, 'run')).filter((name) => name.endsWith('.pid'));
@@ -103,6 +106,7 @@ describe('npm start', () => {
     expect(Object.keys(pids()).sort()).toEqual([
       'api',
       'bridge',
+      'irc',
       'mongod',
       'nats-server',
       'notifier',
@@ -113,6 +117,21 @@ describe('npm start', () => {
     expect(said).toContain('npm run -s lanes -- token alice');
     expect(said).toContain('LANES_FSYNC=default: a power cut can lose');
   }, 60_000);
+
+  test.skipIf(process.platform !== 'linux')(
+    'gives each room the credentials that it reads, and no others',
+    async () => {
+      const environmentOf = async (name: Name): Promise<string> =>
+        readFileSync(`/proc/${await pidOf(name)}/environ`, 'utf8').replaceAll('\0', '\n');
+      const irc = await environmentOf('irc');
+      expect(irc).toContain(`LANES_IRC_PORT=${environment['LANES_IRC_PORT']}`);
+      expect(irc).not.toMatch(/PASSWORD|SECRET|_SEED|_KEY|LANES_(NATS|MONGO|JWT|DATA)|:\/\/[^/\s]*@/);
+      for (const name of ['api', 'projector', 'notifier'] as const)
+        expect(await environmentOf(name)).not.toMatch(/LANES_NATS_(SYS|BRIDGE|CALLOUT)/);
+      expect(await environmentOf('bridge')).toMatch(/LANES_NATS_SYS_PASSWORD=./);
+      expect(await environmentOf('api')).toContain(CANARY);
+    },
+  );
 
   test('prints a token and nothing else', async () => {
     const { stdout } = await lanes('token', 'alice', '--ttl', '5m', '--scope', 'lanes:admin', '--name', 'Alice');

@@ -5,6 +5,7 @@ import type { Counts } from '../../services/buckets.ts';
 import type { Logger } from '../../services/logger.ts';
 import { Capabilities } from './capabilities.ts';
 import { type CloseReason, Connection } from './connection.ts';
+import type { Present } from './crowd.ts';
 import type { Limits } from './limits.ts';
 import type { Line, Parsed } from './line.ts';
 import type { IrcMetrics } from './metrics.ts';
@@ -27,7 +28,8 @@ export interface ClientParts {
   onClosed(): void;
 }
 
-export class Client {
+export class Client implements Present {
+  readonly address: string;
   readonly #parts: ClientParts;
   readonly #connection: Connection;
   readonly #capabilities = new Capabilities();
@@ -35,11 +37,13 @@ export class Client {
   readonly #openedAt = performance.now();
   #identity: Identity | undefined;
   #session: Session | undefined;
+  #hasSpoken = false;
   #badLines = 0;
   #closed: Promise<void> | undefined;
 
   constructor(parts: ClientParts) {
     this.#parts = parts;
+    this.address = parts.socket.remoteAddress ?? '';
     this.#registration = new Registration(parts.url, this.#capabilities);
     this.#connection = new Connection({
       ...parts,
@@ -58,12 +62,26 @@ export class Client {
     return this.#session === undefined;
   }
 
+  get isClosing(): boolean {
+    return this.#connection.isClosing;
+  }
+
+  get hasSpoken(): boolean {
+    return this.#hasSpoken;
+  }
+
   get channels(): number {
     return this.#session?.channels ?? 0;
   }
 
   close(reason: CloseReason, why: string): void {
     this.#connection.close(reason, why);
+  }
+
+  /** Its place is another's at once. */
+  evict(): void {
+    this.close('evicted', 'Others want to come in: come again');
+    this.#connection.cut();
   }
 
   /** Closes, and settles when what was said is in its lanes, or its time is over. */
@@ -113,6 +131,7 @@ export class Client {
 
   async #line(line: Line): Promise<void> {
     this.#badLines = 0;
+    this.#hasSpoken = true;
     if (line.command === 'QUIT') this.close('quit', 'Goodbye');
     else if (this.#session) await this.#session.take(line);
     else await this.#register(line);

@@ -18,6 +18,7 @@ export type CloseReason =
   | 'silence'
   | 'slow'
   | 'late'
+  | 'evicted'
   | 'draining'
   | 'fault';
 
@@ -106,6 +107,15 @@ export class Connection {
     socket.resume();
     const cut = setTimeout(() => socket.destroy(), CLOSE_WITHIN_MS);
     socket.once('close', () => clearTimeout(cut));
+  }
+
+  get isClosing(): boolean {
+    return this.#closing;
+  }
+
+  /** Ends at once; what the system has not taken yet is lost. */
+  cut(): void {
+    this.#parts.socket.destroy();
   }
 
   /** Called about once a second. */

@@ -9,6 +9,7 @@ import type { Logger } from '../../services/logger.ts';
 import { adminPortOf, createRegistry, startAdmin } from '../../services/metrics.ts';
 import { portErrorOf } from '../../services/port-error.ts';
 import { Client } from './client.ts';
+import { placeOf } from './crowd.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { formatLine } from './line.ts';
 import { type IrcMetrics, ircMetrics } from './metrics.ts';
@@ -20,7 +21,7 @@ export interface Irc {
   /** Closes every connection; settles when what was said is in its lanes, or its time is over. */
   stop(): Promise<void>;
 }
-type IrcSettings = Pick<Settings, 'host' | 'port' | 'adminPort' | 'ircPort' | 'apiUrl'>;
+type IrcSettings = Pick<Settings, 'host' | 'port' | 'adminHost' | 'adminPort' | 'ircPort' | 'apiUrl'>;
 
 /** Source: IANA, the registered port of IRC. */
 const USUAL_PORT = 6667;
@@ -42,7 +43,7 @@ export async function start(
   const door = new Door({ clients, limits, metrics, log, url: apiUrlOf(settings) });
   const port = await door.listen(settings.ircPort ?? USUAL_PORT, settings.host);
   try {
-    const admin = await startAdmin({ host: settings.host, port: adminPortOf(settings, 'irc'), registry });
+    const admin = await startAdmin({ host: settings.adminHost, port: adminPortOf(settings, 'irc'), registry });
     log.info({ port, adminPort: admin.port }, 'IRC is spoken');
     const stop = async () => {
       await door.stop();
@@ -117,8 +118,7 @@ class Door {
 
   #open(socket: Socket): void {
     const { clients, limits, ...shared } = this.#parts;
-    const strangers = [...clients].filter(({ isStranger }) => isStranger).length;
-    if (clients.size >= limits.connections || strangers >= limits.strangers) {
+    if (!this.#hasRoom()) {
       this.#parts.metrics.closes.inc({ reason: 'refused' });
       socket.on('error', () => {});
       socket.end(formatLine(closing('There are too many connections: come again')), () => socket.destroy());
@@ -137,6 +137,17 @@ class Door {
       },
     });
     clients.add(client);
+  }
+
+  /** Where there is none it is made: who says nothing, or comes in crowds, keeps nobody out. */
+  #hasRoom(): boolean {
+    const { clients, limits } = this.#parts;
+    const present = [...clients];
+    const strangers = present.filter(({ isStranger, isClosing }) => isStranger && !isClosing).length;
+    if (clients.size < limits.connections && strangers < limits.strangers) return true;
+    const leaving = placeOf(clients.size < limits.connections ? present.filter((one) => !one.isClosing) : present);
+    leaving?.evict();
+    return leaving !== undefined;
   }
 
   #sweep(): void {

@@ -63,7 +63,7 @@ export async function start(config: Config, log: Logger, signal?: AbortSignal): 
   const server = await ApiServer.listen(config, readiness);
   const stops: (() => Promise<void>)[] = [() => server.close()];
   try {
-    const admin = await startAdmin({ host: config.host, port: adminPortOf(config, 'api'), registry });
+    const admin = await startAdmin({ host: config.adminHost, port: adminPortOf(config, 'api'), registry });
     stops.push(() => admin.stop());
     const connections = await connect(config, log, signal);
     stops.push(async () => void (await disconnect(connections)));

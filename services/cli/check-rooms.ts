@@ -50,7 +50,7 @@ async function checkRoom(
   meanwhile: string,
   judge: (figures: string) => Finding,
 ): Promise<Finding[]> {
-  const url = `http://${reachable(settings.host)}:${adminPortOf(settings, room)}/metrics`;
+  const url = `http://${reachable(settings.adminHost)}:${adminPortOf(settings, room)}/metrics`;
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });
     return [judge(await answer.text())];

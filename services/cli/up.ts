@@ -4,6 +4,7 @@ import { type Config, readSettings, type Settings } from '../config.ts';
 import { createLogger } from '../logger.ts';
 import { adminPortOf } from '../metrics.ts';
 import { run } from '../run.ts';
+import { reachable } from './check-rooms.ts';
 import { type Command, complain, say } from './command.ts';
 
 type RoomName = 'api' | 'projector' | 'notifier' | 'bridge' | 'irc';
@@ -57,7 +58,9 @@ function welcomeOf(settings: Config, rooms: readonly RoomName[], seconds: number
     settings.environment === 'development'
       ? 'npm run -s lanes -- token alice'
       : 'from whoever signs for LANES_JWT_SECRET or LANES_JWKS_URL';
-  const figures = rooms.map((room) => `http://${host}:${adminPortOf(settings, room)}/metrics`).join('  ');
+  const figures = rooms
+    .map((room) => `http://${reachable(settings.adminHost)}:${adminPortOf(settings, room)}/metrics`)
+    .join('  ');
   return [
     '',
     `Lanes is ready after ${seconds.toFixed(1)} s.`,

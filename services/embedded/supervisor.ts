@@ -12,6 +12,7 @@ import { lockDataDir } from './lock.ts';
 import { MONGOD, mongoRuntimeOf, startMongod } from './mongod.ts';
 import { chooseListeners, NATS, type NatsListeners, natsRuntimeOf, startNatsServer } from './nats-server.ts';
 import { type Exit, endOrphan, startProcess, unlessStopped } from './process.ts';
+import { roomEnvironmentOf } from './room-environment.ts';
 import { watchWrites } from './write-faults.ts';
 
 /** A room drains for 15 s at most, by itself. */
@@ -126,7 +127,10 @@ async function startRooms(
   const { running, log, stopping } = into;
   const environment = environmentOf(config);
   const start = async ({ name, command, args }: RoomCommand, either: AbortSignal): Promise<Kept> => {
-    const child = await startProcess({ name, command, args, dataDir: config.dataDir, environment, output: 'inherit' });
+    const child = await startProcess({
+      ...{ name, command, args, dataDir: config.dataDir, output: 'inherit' },
+      environment: roomEnvironmentOf(name, environment),
+    });
     const ready = child.ready.catch((exit: Exit) => {
       if (exit.code === EXIT_CONFIG) throw new ConfigError(`${name} cannot start with these settings`);
       throw new Error(`${name} ended at its start (${exit.signal ?? exit.code})`);

@@ -40,7 +40,7 @@ export async function start(
   try {
     const providers = openProviders(config.push, { ...test, log, registry });
     closing.push(() => providers.stop());
-    const admin = await startAdmin({ host: config.host, port: adminPortOf(config, 'notifier'), registry });
+    const admin = await startAdmin({ host: config.adminHost, port: adminPortOf(config, 'notifier'), registry });
     closing.push(() => admin.stop());
     const stores = await openStores(config, log, stopping, closing);
     if (providers.on.size === 0) log.warn('no push provider is set up: nothing is pushed');

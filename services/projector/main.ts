@@ -18,7 +18,7 @@ const MONGO_ANSWER_MS = 20_000;
 export async function start(config: Config, log: Logger, stopping?: AbortSignal): Promise<Running> {
   const registry = createRegistry('projector');
   const metrics = projectorMetrics(registry);
-  const admin = await startAdmin({ host: config.host, port: adminPortOf(config, 'projector'), registry });
+  const admin = await startAdmin({ host: config.adminHost, port: adminPortOf(config, 'projector'), registry });
   try {
     const { partitions, nats, storeBytes: maxBytes } = config;
     const journal = await openJetStreamJournal({
