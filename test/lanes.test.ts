@@ -3,11 +3,13 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import type { LaneEvent, LaneRecord } from '../schema/events.ts';
 import { type ClientKey, type LaneId, type Revision, revisionOf, type Seq, type UserId } from '../schema/ids.ts';
-import type { Journal, ReadOptions } from '../services/journal/journal.ts';
-import { Lanes, PoisonedLane } from '../services/journal/lanes.ts';
+import { type Journal, JournalUnavailable, type ReadOptions } from '../services/journal/journal.ts';
+import { Lanes, type Loaded, PoisonedLane } from '../services/journal/lanes.ts';
 import { MemoryJournal } from '../services/journal/memory.ts';
+import { evolve } from '../services/lane/lane.ts';
 import { LANE } from './support/commands.ts';
 import { FaultyJournal, GOOD_DAY } from './support/faulty-journal.ts';
+import { LossyLive } from './support/stream-rig.ts';
 
 const log = pino({ level: 'silent' });
 const alice = 'alice' as UserId;
@@ -36,12 +38,18 @@ async function filled(events: number, perRecord = 1, lane: LaneId = LANE): Promi
   return journal;
 }
 
-/** Counts the records that are read. */
+/** Counts the questions, and the records that are read. */
 class Counting extends FaultyJournal {
   records = 0;
+  snapshots = 0;
+  lasts = 0;
+  batches = 0;
   constructor(inner: Journal) {
     super(inner, GOOD_DAY);
-    const read = this.read;
+    const { read, readSnapshot, last, lastRevisions } = this;
+    this.readSnapshot = (lane) => readSnapshot(lane).finally(() => this.snapshots++);
+    this.last = (lane) => last(lane).finally(() => this.lasts++);
+    this.lastRevisions = (lanes) => lastRevisions(lanes).finally(() => this.batches++);
     this.read = async (lane: LaneId, from: Revision, options?: ReadOptions) => {
       const result = await read(lane, from, options);
       this.records += result.records.length;
@@ -122,6 +130,50 @@ describe('a cached lane', () => {
     expect(await lanes.fresh(LANE)).toMatchObject({ recordId: 'r1', revision: 1, lane: { seq: 3 } });
   });
 
+  it('is kept by "fresh" though its own writer overtakes the answer, and costs no read', async () => {
+    const store = await filled(3);
+    const journal = new Counting(store);
+    const lanes = lanesOver(journal);
+    let now = await lanes.load(LANE);
+    const readBefore = journal.records;
+    const ask = journal.last;
+    for (let seq = 4; seq < 40; seq++) {
+      const event = eventAt(seq);
+      // The answer is on its way while the next record is stored here.
+      journal.last = async (lane) => {
+        const answer = await ask(lane);
+        const stored = await store.append({ v: 1, id: `r${seq}`, lane, events: [event] }, now.revision);
+        if (stored.kind !== 'stored') throw new Error(stored.kind);
+        const before = now.revision;
+        now = { lane: evolve(now.lane, event), revision: stored.revision, recordId: `r${seq}` };
+        lanes.stored(before, now);
+        return answer;
+      };
+      expect((await lanes.fresh(LANE)).lane.seq).toBe(seq);
+    }
+    expect([journal.records - readBefore, journal.snapshots]).toEqual([0, 1]);
+  });
+
+  it('from before a reconnect is not decided on before the lane shows that it still has its record', async () => {
+    const scribbled = async (ids: readonly string[]): Promise<MemoryJournal> => {
+      const store = new MemoryJournal({ partitions: 1 });
+      for (const [i, id] of ids.entries())
+        await store.append({ v: 1, id, lane: LANE, events: [eventAt(i + 1)] }, revisionOf(i));
+      return store;
+    };
+    const was = await scribbled(['a', 'b', 'c']);
+    for (const ids of [['a', 'b', 'c'], ['a', 'b', 'c', 'd'], ['a', 'b', 'x'], ['a', 'b', 'x', 'y', 'z'], ['a'], []]) {
+      const journal = new LossyLive(was);
+      const lanes = lanesOver(journal);
+      await lanes.load(LANE);
+      journal.restore(await scribbled(ids), LANE);
+      journal.reconnect();
+      expect(lanes.peek(LANE)).toBeUndefined();
+      expect(await lanes.load(LANE)).toMatchObject({ recordId: ids.at(-1) ?? '', lane: { seq: ids.length } });
+      expect(lanes.peek(LANE)?.revision).toBe(ids.length || undefined);
+    }
+  });
+
   it('makes room for others when the states weigh too much', async () => {
     const store = await filled(2);
     const second = 'c2' as LaneId;
@@ -131,5 +183,44 @@ describe('a cached lane', () => {
     await lanes.load(second);
     expect(lanes.peek(LANE)).toBeUndefined();
     expect(lanes.peek(second)?.lane.seq).toBe(1);
+  });
+});
+
+describe('many lanes at once', () => {
+  const ids = Array.from({ length: 50 }, (_, i) => `c${i}` as LaneId);
+  const started = async (): Promise<{ store: MemoryJournal; journal: Counting; lanes: Lanes }> => {
+    const store = new MemoryJournal({ partitions: 4 });
+    for (const lane of ids)
+      await store.append({ v: 1, id: `${lane} 1`, lane, events: [eventAt(1), eventAt(2)] }, revisionOf(0));
+    const journal = new Counting(store);
+    const lanes = lanesOver(journal);
+    await lanes.freshMany(ids);
+    return { store, journal, lanes };
+  };
+  const seqOf = (one: Loaded | PoisonedLane | undefined) => (one instanceof PoisonedLane ? one.name : one?.lane.seq);
+
+  it('cost one question while nothing is new, and what somebody else wrote is read', async () => {
+    const { store, journal, lanes } = await started();
+    const { records } = journal;
+    journal.batches = 0;
+    expect([...(await lanes.freshMany([...ids, ...ids])).values()].map(seqOf)).toEqual(ids.map(() => 2));
+    expect([journal.batches, journal.lasts, journal.records - records]).toEqual([1, 0, 0]);
+
+    const [changed, other] = [ids[7] as LaneId, ids[8] as LaneId];
+    const { revision } = await lanes.load(changed);
+    await store.append({ v: 1, id: 'elsewhere', lane: changed, events: [eventAt(3)] }, revision);
+    const again = await lanes.freshMany([changed, other, 'nowhere' as LaneId]);
+    expect([changed, other, 'nowhere' as LaneId].map((id) => seqOf(again.get(id)))).toEqual([3, 2, 0]);
+    expect(journal.lasts).toBe(1);
+  });
+
+  it('leave a poisoned one to the caller, and are not given when the store does not answer', async () => {
+    const { store, journal, lanes } = await started();
+    store.put(ids[3] as LaneId, new TextEncoder().encode('{"v":1,"broken'));
+    const all = await lanes.freshMany(ids);
+    expect(ids.filter((id) => all.get(id) instanceof PoisonedLane)).toEqual([ids[3]]);
+    expect(all.size).toBe(ids.length);
+    journal.misfortune = { append: () => 'none', read: () => true };
+    await expect(lanes.freshMany(ids)).rejects.toBeInstanceOf(JournalUnavailable);
   });
 });

@@ -131,8 +131,14 @@ class JetStream implements JetStreamJournal {
     return this.#reading.subscribe(subject, (message) => onRecord(storedRecordOf(answerOf(message))));
   }
 
+  /** Of either connection: whichever comes back first may find another store. */
   onReconnect(callback: () => void): Stoppable {
-    return this.#reading.onChange((up) => up && callback());
+    const both = [this.#reading, this.#writing].map((link) => link.onChange((up) => up && callback()));
+    return {
+      stop: () => {
+        for (const one of both) one.stop();
+      },
+    };
   }
 
   partitionEnd(partition: number) {

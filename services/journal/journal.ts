@@ -80,7 +80,7 @@ export interface Journal {
    * `onRecord` must not throw.
    */
   listen(lane: LaneId, onRecord: (record: StoredRecord) => void): Stoppable;
-  /** Called after each reconnect: whatever `listen` should have brought may be missing. */
+  /** Called after each reconnect, perhaps twice: whatever `listen` should have brought may be missing, and the store another. */
   onReconnect(callback: () => void): Stoppable;
   /** The stream sequence of the partition's last record as its leader has it now; 0: empty. Throws JournalUnavailable. */
   partitionEnd(partition: number): Promise<Revision>;

@@ -1,5 +1,6 @@
 /**
- * The folded states of lanes in this process: a cache, bounded by weight, that is never trusted to be new.
+ * The folded states of lanes in this process: a cache, bounded by weight, that is never trusted to be new. A state from before
+ * the connection was made anew is not even trusted to be of this store: its last record is looked for first.
  */
 import { type LaneId, type Revision, revisionOf } from '../../schema/ids.ts';
 import { emptyLane, evolve, type Lane, weightOf } from '../lane/lane.ts';
@@ -25,12 +26,16 @@ const SNAPSHOT_WRITES_AT_ONCE = 2;
 const READ_PAGE = 1_000;
 /** A replica that lags behind the leader is asked again this often before the read counts as failed. */
 const LAGGING_READS = 50;
+/** Lanes that one call reads at a time. */
+const LANES_AT_ONCE = 32;
 
 interface Entry {
   readonly loaded: Loaded;
   readonly weight: number;
   /** The seq of the newest snapshot that this process read or wrote. */
   snapshotSeq: number;
+  /** The connection on which the lane was last seen to have the record that the state ends at. */
+  connection: number;
 }
 
 export class Lanes {
@@ -43,29 +48,27 @@ export class Lanes {
   readonly #loading = new Map<LaneId, Promise<Loaded>>();
   readonly #checking = new Map<LaneId, { running: Promise<Loaded>; next: Promise<Loaded> | undefined }>();
   #snapshotWrites = 0;
+  /** Counts them: behind each new one may be a store that was restored, or made anew. */
+  #connection = 0;
 
   constructor(journal: Journal, options: { maxWeight: number; log: Logger }) {
     this.#journal = journal;
     this.#maxWeight = options.maxWeight;
     this.#log = options.log;
+    journal.onReconnect(() => this.#connection++);
   }
 
-  /** What is cached, which may be old. */
+  /** What is cached, which may be old: good for what holds of old states, too, or where its age is known. Nobody's rights. */
   peek(id: LaneId): Loaded | undefined {
-    return this.#cache.get(id)?.loaded;
+    const entry = this.#cache.get(id);
+    return entry?.connection === this.#connection ? entry.loaded : undefined;
   }
 
   /** The state, perhaps old: good enough to decide on, since an append says if it was. Throws JournalUnavailable, PoisonedLane. */
   load(id: LaneId): Loaded | Promise<Loaded> {
-    const entry = this.#cache.get(id);
-    if (entry) {
-      this.#cache.delete(id);
-      this.#cache.set(id, entry);
-      return entry.loaded;
-    }
-    const loading = this.#loading.get(id) ?? this.#read(id).finally(() => this.#loading.delete(id));
-    this.#loading.set(id, loading);
-    return loading;
+    const entry = this.#use(id);
+    if (!entry) return this.#readOnce(id);
+    return entry.connection === this.#connection ? entry.loaded : this.fresh(id);
   }
 
   /**
@@ -81,6 +84,26 @@ export class Lanes {
       () => this.#startCheck(id),
     );
     return checking.next;
+  }
+
+  /**
+   * As `fresh`, for many: one question for all whose cached states are the newest, and reads of the others alone. What cannot
+   * be read for good is its PoisonedLane. Throws JournalUnavailable.
+   */
+  async freshMany(ids: readonly LaneId[]): Promise<ReadonlyMap<LaneId, Loaded | PoisonedLane>> {
+    const waiting = [...new Set(ids)];
+    const known = new Map(waiting.map((id) => [id, this.peek(id)?.revision ?? 0]));
+    const ends = await this.#journal.lastRevisions(waiting);
+    const all = new Map<LaneId, Loaded | PoisonedLane>();
+    const work = async (): Promise<void> => {
+      for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
+        const end = ends.get(id) ?? 0;
+        all.set(id, await orPoisoned(this.#upTo(id, end, (known.get(id) ?? 0) > end)));
+      }
+    };
+    const works = Array.from({ length: Math.min(LANES_AT_ONCE, waiting.length) }, work);
+    await Promise.all(works).finally(() => waiting.splice(0));
+    return all;
   }
 
   /** Applies the records that directly follow what is cached, and leaves out all others. */
@@ -125,22 +148,53 @@ export class Lanes {
   }
 
   async #check(id: LaneId): Promise<Loaded> {
+    const connection = this.#connection;
+    // As it was before the question: what is cached when the answer comes may be newer than the answer.
+    const known = this.#cache.get(id);
     const last = await this.#journal.last(id);
     const end = last?.revision ?? revisionOf(0);
-    const cached = this.peek(id);
-    // A lane that is shorter than we knew it, or has another record there, was restored: start over.
-    if (cached && (cached.revision > end || (cached.revision === end && cached.recordId !== (last?.record?.id ?? ''))))
-      this.forget(id);
+    if (known && (await this.#stands(known, last))) known.connection = connection;
+    else if (known) this.forget(id);
     if (last) this.advance([last]);
-    let loaded = await this.load(id);
+    let loaded = this.#use(id)?.loaded ?? (await this.#readOnce(id));
     for (let reads = 0; loaded.revision < end; reads++) {
       if (reads > LAGGING_READS) throw new PoisonedLane(`lane ${id}: its records do not follow each other`);
-      loaded = await this.#readOn(loaded);
+      loaded = await this.#readOn(loaded, connection);
     }
     return loaded;
   }
 
+  /** Whether the lane has the record that a state ends at. A lane that is shorter, or has another one there, was restored. */
+  async #stands({ loaded, connection }: Entry, last: StoredRecord | undefined): Promise<boolean> {
+    const { revision, recordId } = loaded;
+    if (revision >= (last?.revision ?? 0)) return revision === last?.revision && recordId === (last.record?.id ?? '');
+    if (connection === this.#connection) return true;
+    const { records } = await this.#journal.read(loaded.lane.id, revision, { limit: 1 });
+    return records[0]?.revision === revision && recordId === (records[0].record?.id ?? '');
+  }
+
+  /** The state at `end` or later; `isOther`: what is cached is of another store. */
+  async #upTo(id: LaneId, end: number, isOther: boolean): Promise<Loaded> {
+    const loaded = isOther ? undefined : await this.load(id);
+    return loaded && loaded.revision >= end ? loaded : this.fresh(id);
+  }
+
+  #use(id: LaneId): Entry | undefined {
+    const entry = this.#cache.get(id);
+    if (!entry) return undefined;
+    this.#cache.delete(id);
+    this.#cache.set(id, entry);
+    return entry;
+  }
+
+  #readOnce(id: LaneId): Promise<Loaded> {
+    const loading = this.#loading.get(id) ?? this.#read(id).finally(() => this.#loading.delete(id));
+    this.#loading.set(id, loading);
+    return loading;
+  }
+
   async #read(id: LaneId): Promise<Loaded> {
+    const connection = this.#connection;
     const snapshot = await this.#journal.readSnapshot(id);
     let loaded: Loaded = { lane: emptyLane(id), revision: revisionOf(0), recordId: '' };
     if (snapshot) {
@@ -150,15 +204,14 @@ export class Lanes {
       if (head?.revision === snapshot.revision && head.record?.id === snapshot.recordId)
         loaded = { lane: laneOfSnapshot(snapshot.state), revision: snapshot.revision, recordId: snapshot.recordId };
     }
-    const snapshotSeq = loaded.lane.seq;
-    loaded = await this.#readOn(loaded, snapshotSeq);
+    loaded = await this.#readOn(loaded, connection, loaded.lane.seq);
     const entry = this.#cache.get(id);
     if (entry && entry.loaded.lane.seq - entry.snapshotSeq >= SNAPSHOT_EVENTS) this.#writeSnapshot(entry);
     return loaded;
   }
 
-  /** Folds what the lane has after `loaded`. */
-  async #readOn(loaded: Loaded, snapshotSeq?: number): Promise<Loaded> {
+  /** Folds what the lane has after `loaded`, which was seen to be the lane's on `connection`. */
+  async #readOn(loaded: Loaded, connection: number, snapshotSeq?: number): Promise<Loaded> {
     let now = loaded;
     for (;;) {
       const { records, complete } = await this.#journal.read(now.lane.id, revisionOf(now.revision + 1), {
@@ -168,18 +221,22 @@ export class Lanes {
       if (!complete) continue;
       const cached = this.peek(now.lane.id);
       if (cached && cached.revision >= now.revision) return cached;
-      this.#keep(now, snapshotSeq);
+      this.#keep(now, connection, snapshotSeq);
       return now;
     }
   }
 
-  #keep(loaded: Loaded, snapshotSeq = this.#cache.get(loaded.lane.id)?.snapshotSeq ?? 0): void {
+  #keep(loaded: Loaded, connection?: number, snapshotSeq?: number): void {
     const { id } = loaded.lane;
+    const had = this.#cache.get(id);
     this.forget(id);
     // A lane without records is not worth a place: anybody can name such lanes without end.
     if (loaded.revision === 0) return;
     const weight = weightOf(loaded.lane);
-    this.#cache.set(id, { loaded, weight, snapshotSeq });
+    this.#cache.set(id, {
+      ...{ loaded, weight, snapshotSeq: snapshotSeq ?? had?.snapshotSeq ?? 0 },
+      connection: connection ?? had?.connection ?? this.#connection,
+    });
     this.#weight += weight;
     for (const longestUnused of this.#cache.keys()) {
       if (this.#weight <= this.#maxWeight || longestUnused === id) break;
@@ -208,3 +265,9 @@ function fold(loaded: Loaded, { revision, record, lane: id }: StoredRecord): Loa
   for (const event of record.events) lane = evolve(lane, event);
   return { lane, revision, recordId: record.id };
 }
+
+const orPoisoned = (reading: Promise<Loaded>): Promise<Loaded | PoisonedLane> =>
+  reading.catch((error: unknown) => {
+    if (error instanceof PoisonedLane) return error;
+    throw error;
+  });
