@@ -6,6 +6,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { APPS_JETSTREAM, MAX_PARTITIONS } from '../schema/subjects.ts';
+import { type Network, networkOf } from './networks.ts';
 
 /** One line for the terminal: which setting is wrong, and what it takes. */
 export class ConfigError extends Error {}
@@ -102,6 +103,7 @@ const NAMES = z.object({
   LANES_JWT_ISSUER: text(),
   LANES_JWT_AUDIENCE: text(),
   LANES_ORIGINS: text(),
+  LANES_TRUSTED_PROXIES: text(),
   LANES_GRAPHIQL: flag().optional(),
   LANES_INTROSPECTION: flag().optional(),
   LANES_CREATE: z.enum(['users', 'server']).default('users'),
@@ -190,6 +192,8 @@ export function readSettings(environment: Environment = process.env) {
     },
     /** null: the own origin, and any loopback origin in development. */
     origins: originsOf(named.LANES_ORIGINS),
+    /** Who is believed where it says for whom it passes a request on. */
+    trustedProxies: networksOf('LANES_TRUSTED_PROXIES', named.LANES_TRUSTED_PROXIES),
     graphiql: named.LANES_GRAPHIQL ?? mode === 'development',
     introspection: named.LANES_INTROSPECTION ?? mode === 'development',
     create: named.LANES_CREATE,
@@ -278,6 +282,15 @@ function originsOf(list: string | null): readonly string[] | null {
     if (origin === 'null')
       throw new ConfigError('bad value of LANES_ORIGINS: origins such as https://chat.example.org, with commas');
     return origin;
+  });
+}
+
+function networksOf(name: string, list: string | null): readonly Network[] {
+  return (list ?? '').split(',').flatMap((part) => {
+    if (part.trim() === '') return [];
+    const network = networkOf(part.trim());
+    if (!network) throw new ConfigError(`bad value of ${name}: addresses and networks such as 10.0.0.0/8, with commas`);
+    return [network];
   });
 }
 

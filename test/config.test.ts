@@ -64,6 +64,8 @@ describe('settings', () => {
     [{ LANES_NATS_URL: 'nats://a:b@c', LANES_NATS_CREDS_FILE: '/d' }, 'LANES_NATS_CREDS_FILE'],
     [{ LANES_MONGO_URL: 'postgres://a' }, 'LANES_MONGO_URL'],
     [{ LANES_ORIGINS: 'chat.example' }, 'LANES_ORIGINS'],
+    [{ LANES_TRUSTED_PROXIES: '10.0.0.0/8,10.0.0.0/33' }, 'LANES_TRUSTED_PROXIES'],
+    [{ LANES_TRUSTED_PROXIES: '127.1' }, 'LANES_TRUSTED_PROXIES'],
     [{ LANES_APNS_KEY_FILE: '/k' }, 'LANES_APNS_KEY_ID, LANES_APNS_TEAM_ID, LANES_APNS_TOPIC'],
     [{ LANES_GCM_KEY: 'k' }, 'LANES_GCM_URL'],
   ] satisfies [Environment, string][])('%o is refused, naming %s', (environment, names) => {

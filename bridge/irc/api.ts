@@ -1,4 +1,5 @@
 /** One user's line to the api, with that user's own token: what may be seen and done is decided there, and nowhere here. */
+import { isIPv6 } from 'node:net';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
@@ -54,14 +55,16 @@ const NOT_UNDERSTOOD = trouble('NOT_UNDERSTOOD', 'The api gave an answer that is
 
 export class Api {
   readonly #url: string;
-  readonly #authorization: string;
+  readonly #headers: Readonly<Record<string, string>>;
   readonly #client: Client;
 
-  /** `url`: of `/graphql`, by http or https. */
-  constructor(url: string, token: string) {
+  /** `url`: of `/graphql`, by http or https. `address`: of the IRC client, for the limits of an api that trusts this process. */
+  constructor(url: string, token: string, address: string) {
+    const authorization = `Bearer ${token}`;
+    const forwarding = forwardingOf(address);
     this.#url = url;
-    this.#authorization = `Bearer ${token}`;
-    this.#client = clientOf(url.replace(/^http/, 'ws'), this.#authorization);
+    this.#headers = { 'content-type': 'application/json', authorization, ...forwarding };
+    this.#client = clientOf(url.replace(/^http/, 'ws'), authorization, forwarding);
   }
 
   /** By HTTP. Never rejects. */
@@ -71,7 +74,7 @@ export class Api {
       response = await fetch(this.#url, {
         method: 'POST',
         redirect: 'error',
-        headers: { 'content-type': 'application/json', authorization: this.#authorization },
+        headers: this.#headers,
         body: JSON.stringify({ query, variables }),
         signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
       });
@@ -118,25 +121,33 @@ export class Api {
   }
 }
 
-/** What is wrong with a socket ends in its close; without a listener it would end the process. */
-class QuietSocket extends WebSocket {
-  constructor(url: string, protocols: string | string[]) {
-    super(url, protocols, {
-      perMessageDeflate: false,
-      handshakeTimeout: ANSWER_WITHIN_MS,
-      maxPayload: MAX_FRAME_BYTES,
-    });
-    this.on('error', () => {});
-  }
-}
+/** In both forms: a proxy between adds to the one that it knows, and an api counts by the client where the two agree. */
+const forwardingOf = (address: string): Readonly<Record<string, string>> =>
+  address === ''
+    ? {}
+    : { forwarded: isIPv6(address) ? `for="[${address}]"` : `for=${address}`, 'x-forwarded-for': address };
+
+const socketsWith = (headers: Readonly<Record<string, string>>) =>
+  /** What is wrong with a socket ends in its close; without a listener it would end the process. */
+  class QuietSocket extends WebSocket {
+    constructor(url: string, protocols: string | string[]) {
+      super(url, protocols, {
+        headers,
+        perMessageDeflate: false,
+        handshakeTimeout: ANSWER_WITHIN_MS,
+        maxPayload: MAX_FRAME_BYTES,
+      });
+      this.on('error', () => {});
+    }
+  };
 
 /** One that never comes back by itself: each stream does that, with its own place. */
-function clientOf(url: string, authorization: string): Client {
+function clientOf(url: string, authorization: string, headers: Readonly<Record<string, string>>): Client {
   let dead: NodeJS.Timeout | undefined;
   const alive = () => clearTimeout(dead);
   const client = createClient({
     url,
-    webSocketImpl: QuietSocket,
+    webSocketImpl: socketsWith(headers),
     connectionParams: { authorization },
     retryAttempts: 0,
     connectionAckWaitTimeout: ANSWER_WITHIN_MS,

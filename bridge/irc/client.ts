@@ -44,7 +44,7 @@ export class Client implements Present {
   constructor(parts: ClientParts) {
     this.#parts = parts;
     this.address = parts.socket.remoteAddress ?? '';
-    this.#registration = new Registration(parts.url, this.#capabilities);
+    this.#registration = new Registration(parts.url, this.#capabilities, this.address);
     this.#connection = new Connection({
       ...parts,
       capabilities: this.#capabilities,

@@ -29,6 +29,7 @@ const MAX_TRIES = 3;
 export class Registration {
   readonly #url: string;
   readonly #capabilities: Capabilities;
+  readonly #address: string;
   #password: string | undefined;
   #nick: string | undefined;
   #hasUser = false;
@@ -37,9 +38,10 @@ export class Registration {
   #tries = 0;
   #identity: Identity | undefined;
 
-  /** `url`: the api's. */
-  constructor(url: string, capabilities: Capabilities) {
+  /** `url`: the api's. `address`: the client's. */
+  constructor(url: string, capabilities: Capabilities, address: string) {
     this.#url = url;
+    this.#address = address;
     this.#capabilities = capabilities;
   }
 
@@ -76,7 +78,7 @@ export class Registration {
     if (!this.#identity) {
       const end = 'A token is needed, as SASL PLAIN password or PASS';
       if (this.#password === undefined) return { lines: [...lines, reply('464', '*', end)], end };
-      const known = await identify(this.#url, this.#password);
+      const known = await identify(this.#url, this.#password, this.#address);
       if (known.kind === 'unknown') return { lines: [...lines, reply('464', '*', known.message)], end: known.message };
       this.#identity = known.identity;
     }
@@ -108,7 +110,7 @@ export class Registration {
 
   async #identified(base64: string): Promise<Step> {
     const [as, , token] = Buffer.from(base64, 'base64').toString('utf8').split('\0');
-    const known = await identify(this.#url, token ?? '');
+    const known = await identify(this.#url, token ?? '', this.#address);
     if (known.kind === 'known' && (as === '' || as === known.identity.user)) {
       const { user } = known.identity;
       this.#identity = known.identity;
@@ -131,9 +133,9 @@ type Known =
 /** The form that a header takes; anything else is no token. */
 const TOKEN = /^[\w-]{1,8000}\.[\w-]{1,8000}\.[\w-]{1,8000}$/;
 
-async function identify(url: string, token: string): Promise<Known> {
+async function identify(url: string, token: string, address: string): Promise<Known> {
   if (!TOKEN.test(token)) return { kind: 'unknown', message: 'The password is not a token.' };
-  const api = new Api(url, token);
+  const api = new Api(url, token, address);
   const answer = await api.ask(ME, {}, meShape);
   if (answer.kind === 'data')
     return { kind: 'known', identity: { user: answer.data.me, api, expiresAt: expiryOf(token) } };

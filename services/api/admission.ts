@@ -1,24 +1,27 @@
-/** Who comes in, by whichever door: the token, and how much its bearer and its address have asked already. */
+/** Who comes in, by whichever door: the token, and how much its bearer has asked already. */
 import type { GraphQLError } from 'graphql';
 import { Buckets, type Rate, requestsOf } from '../buckets.ts';
 import type { Auth, Authentication, Identity } from './auth.ts';
 import { apiError, badInput, unavailable } from './errors.ts';
-import { FAILED_AUTH } from './limits.ts';
+import { VERIFICATIONS } from './limits.ts';
 import type { People } from './people.ts';
+import { Verifications } from './verifications.ts';
 
 export type Admitted =
   | { readonly kind: 'in'; readonly identity: Identity }
   | {
       readonly kind: 'out';
-      readonly why: Exclude<Authentication['kind'], 'identity'> | 'too-many';
+      readonly why: Exclude<Authentication['kind'], 'identity'>;
       readonly error: GraphQLError;
     };
+
+const BUSY = { kind: 'unavailable', message: 'Too many tokens wait to be verified.' } as const;
 
 export class Admission {
   readonly #auth: Auth;
   readonly #people: People;
   readonly #requests: Buckets;
-  readonly #failures = new Buckets(FAILED_AUTH);
+  readonly #verifications = new Verifications(VERIFICATIONS);
 
   constructor(auth: Auth, people: People, sends: Rate) {
     this.#auth = auth;
@@ -26,17 +29,16 @@ export class Admission {
     this.#requests = new Buckets(requestsOf(sends));
   }
 
-  /** At once for a token seen before. Never rejects. */
-  authenticate(authorization: unknown, as: unknown, address: string): Admitted | Promise<Admitted> {
+  /**
+   * At once for a token seen before, whatever else comes from its address. Nobody is refused for the bad tokens of others: each is
+   * looked at, in its address's turn (`addressOf`: of the client). Never rejects.
+   */
+  authenticate(authorization: unknown, as: unknown, addressOf: () => string): Admitted | Promise<Admitted> {
     const known = this.#auth.recall(authorization, as);
     if (known) return this.#admitted(known);
-    const wait = this.#failures.wait(address);
-    if (wait > 0)
-      return { kind: 'out', why: 'too-many', error: tooMany('Too many bad tokens came from this address.', wait) };
-    return this.#auth.verify(authorization, as).then((verified) => {
-      if (verified.kind === 'invalid' || verified.kind === 'expired') this.#failures.take(address);
-      return this.#admitted(verified);
-    });
+    return this.#verifications
+      .run(addressOf(), () => this.#auth.verify(authorization, as))
+      .then((verified) => this.#admitted(verified ?? BUSY));
   }
 
   /** Counts one request or operation; the error RATE_LIMITED when it is one too many. */

@@ -12,6 +12,7 @@ import { APP_PREFIX, ID_RULE, parseUserId } from '../../schema/ids.ts';
 import type { Config } from '../config.ts';
 import { isJson, readBody } from '../http-body.ts';
 import { packageFile } from '../package-files.ts';
+import { isForwarded } from './clients.ts';
 import { apiError, badInput } from './errors.ts';
 import { accepts, refuse } from './http-answer.ts';
 import { isLoopbackName } from './origins.ts';
@@ -139,10 +140,14 @@ export class GraphiQL {
 
   /**
    * Tokens for the asking: in development only, only on a server that listens on loopback, only for a caller on this machine
-   * who knows it by a loopback name. The last keeps out a page whose own name was made to point here.
+   * who knows it by a loopback name, and not through a proxy, which may have been put there for the world. The name keeps out a
+   * page whose own name was made to point here.
    */
-  #mayIssue({ headers: { host }, socket }: IncomingMessage): boolean {
+  #mayIssue(request: IncomingMessage): boolean {
+    const { host } = request.headers;
+    const { socket } = request;
     const { jwt } = this.#config;
+    if (isForwarded(request)) return false;
     if (jwt.kind !== 'secret' || !jwt.development || !isLoopbackAddress(this.#config.host)) return false;
     const named = URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : '';
     return isLoopbackName(named) && isLoopbackAddress(socket.remoteAddress ?? '');

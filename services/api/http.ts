@@ -7,6 +7,7 @@ import type { Logger } from '../logger.ts';
 import type { Admission } from './admission.ts';
 import type { ApiMetrics } from './api-metrics.ts';
 import type { Identity } from './auth.ts';
+import type { Clients } from './clients.ts';
 import { contextOf } from './context.ts';
 import { type Engine, isSubscription, NOT_HERE, type Operation, type Params, paramsOf } from './engine.ts';
 import { apiError, badInput, publicError, unavailable } from './errors.ts';
@@ -22,6 +23,7 @@ export interface HttpParts {
   readonly engine: Engine;
   readonly lanes: Lanes;
   readonly admission: Admission;
+  readonly clients: Clients;
   readonly origins: Origins;
   readonly readiness: Readiness;
   readonly streams: EventStreams;
@@ -113,7 +115,8 @@ export class HttpDoor {
   /** Undefined: not let in, and told so. */
   async #admit(request: IncomingMessage, response: ServerResponse): Promise<Identity | undefined> {
     const { authorization, 'lanes-as': as } = request.headers;
-    const admission = this.#parts.admission.authenticate(authorization, as, addressOf(request));
+    const addressOf = () => this.#parts.clients.of(request);
+    const admission = this.#parts.admission.authenticate(authorization, as, addressOf);
     const admitted = admission instanceof Promise ? await admission : admission;
     const error = admitted.kind === 'out' ? admitted.error : this.#parts.admission.count(admitted.identity);
     if (!error && admitted.kind === 'in') return admitted.identity;
@@ -152,8 +155,6 @@ const pathOf = ({ url = '/' }: IncomingMessage): string => {
   const end = url.indexOf('?');
   return end < 0 ? url : url.slice(0, end);
 };
-
-export const addressOf = ({ socket }: IncomingMessage): string => socket.remoteAddress ?? '';
 
 function text(response: ServerResponse, status: number, body: string): void {
   response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });

@@ -14,6 +14,7 @@ import { within } from '../within.ts';
 import { Admission } from './admission.ts';
 import { createApiMetrics } from './api-metrics.ts';
 import { Auth } from './auth.ts';
+import { Clients } from './clients.ts';
 import { DeliveryStreams } from './delivery-stream.ts';
 import { createEngine } from './engine.ts';
 import { GraphiQL } from './graphiql.ts';
@@ -124,7 +125,8 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
   const origins = new Origins(config);
   const perUser = new Counts(MAX_SOCKETS_PER_USER);
   const events = new EventStreams(followed.subscriptions, perUser);
-  const doors = { engine, lanes, admission, origins, metrics, log };
+  const clients = new Clients(config.trustedProxies);
+  const doors = { engine, lanes, admission, clients, origins, metrics, log };
   const sockets = new Sockets({ ...doors, streams: followed.subscriptions, perUser });
   const graphiql = config.graphiql ? new GraphiQL(config) : undefined;
   const http = new HttpDoor({ ...doors, readiness, streams: events, graphiql });

@@ -13,10 +13,10 @@ import type { Lanes } from '../journal/lanes.ts';
 import type { Logger } from '../logger.ts';
 import { type Admission, type Admitted, tooMany } from './admission.ts';
 import type { ApiMetrics } from './api-metrics.ts';
+import type { Clients } from './clients.ts';
 import { contextOf, type RequestContext } from './context.ts';
 import { type Engine, type Operation, paramsOf } from './engine.ts';
 import { publicError, unavailable } from './errors.ts';
-import { addressOf } from './http.ts';
 import { MAX_OPERATIONS_PER_SOCKET, MAX_SOCKETS_PER_ADDRESS } from './limits.ts';
 import type { Origins } from './origins.ts';
 import type { OpensStreams } from './subscriptions.ts';
@@ -34,6 +34,7 @@ export interface SocketParts {
   readonly engine: Engine;
   readonly lanes: Lanes;
   readonly admission: Admission;
+  readonly clients: Clients;
   readonly origins: Origins;
   readonly streams: OpensStreams;
   /** Sockets and event streams by user. */
@@ -77,7 +78,7 @@ export class Sockets {
 
   /** Takes over a request for `/graphql` that asks to become a socket. */
   upgrade(request: IncomingMessage, line: Duplex, head: Buffer): void {
-    const address = addressOf(request);
+    const address = this.#parts.clients.of(request);
     if (this.#draining) refuseUpgrade(line, 503);
     else if (!this.#perAddress.enter(address)) refuseUpgrade(line, 429);
     else {
@@ -174,7 +175,7 @@ export class Sockets {
   /** False closes with 4403; where another close says more it is done before, and the first one counts. */
   async #connect(connection: Connection, params: Readonly<Record<string, unknown>> | undefined): Promise<boolean> {
     const { authorization, as } = params ?? {};
-    const admitted = await this.#parts.admission.authenticate(authorization, as, connection.address);
+    const admitted = await this.#parts.admission.authenticate(authorization, as, () => connection.address);
     // It may have left meanwhile, and is then counted nowhere.
     if (connection.closing) return false;
     const close = this.#closeFor(admitted);
@@ -188,7 +189,7 @@ export class Sockets {
     if (admitted.kind === 'in')
       return this.#parts.perUser.enter(admitted.identity.actor.user) ? undefined : CLOSES.overloaded;
     if (admitted.why === 'expired') return CLOSES.tokenExpired;
-    return admitted.why === 'unavailable' || admitted.why === 'too-many' ? CLOSES.overloaded : CLOSES.tokenInvalid;
+    return admitted.why === 'unavailable' ? CLOSES.overloaded : CLOSES.tokenInvalid;
   }
 
   /** `open`: operations on this socket, this one among them. */

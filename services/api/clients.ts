@@ -1,0 +1,85 @@
+/**
+ * From which address a request comes. Behind proxies it is what they say, and only what proxies say that the installation
+ * trusts: a client can write these headers itself.
+ */
+import type { IncomingMessage } from 'node:http';
+import ipaddr from 'ipaddr.js';
+import { addressOf, isIn, type Network } from '../networks.ts';
+
+/** Of a header, from its right: some 40 proxies in a row. */
+const MAX_CHARS = 2_048;
+/** One customer's network, usually: who has it has all the addresses in it. */
+const IPV6_GROUP_BITS = 64;
+/** A server of ours puts one of these on what it passes on for others. */
+const FORWARDING = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'via'];
+
+/** One `name=value` of a hop (RFC 7239), or what ends a hop. Whatever else stands there is passed over. */
+const FORWARDED_PART = /([\w!#$%&'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^",;\s]+))|,/g;
+
+export class Clients {
+  readonly #trusted: readonly Network[];
+
+  constructor(trusted: readonly Network[]) {
+    this.#trusted = trusted;
+  }
+
+  /**
+   * What limits count by: the client's address, of IPv6 its /64. Read from the right of `Forwarded` and `X-Forwarded-For`, the
+   * first hop that is not trusted is the client. Where the two name different clients (a proxy writes one of them, and passes on
+   * what the client wrote in the other), or one names nobody, it is the last trusted proxy.
+   */
+  of({ socket, headers }: IncomingMessage): string {
+    const peer = addressOf(socket.remoteAddress ?? '');
+    if (!peer) return '';
+    if (this.#trusted.length === 0 || !isIn(this.#trusted, peer)) return groupOf(peer);
+    const said = [forwardedOf(headers.forwarded), xForwardedOf(headers['x-forwarded-for'])].filter(
+      (hops) => hops !== undefined,
+    );
+    const [one, ...others] = said.map((hops) => groupOf(this.#clientOf(hops, peer)));
+    return one !== undefined && others.every((other) => other === one) ? one : groupOf(peer);
+  }
+
+  #clientOf(hops: readonly string[], peer: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6 {
+    let client = peer;
+    for (const hop of [...hops].reverse()) {
+      const address = addressOf(withoutPort(hop));
+      if (!address) return client;
+      client = address;
+      if (!isIn(this.#trusted, address)) return client;
+    }
+    return client;
+  }
+}
+
+/** It came through a server that passes on for others. */
+export const isForwarded = ({ headers }: IncomingMessage): boolean =>
+  FORWARDING.some((name) => headers[name] !== undefined);
+
+function groupOf(address: ipaddr.IPv4 | ipaddr.IPv6): string {
+  if (address instanceof ipaddr.IPv4) return address.toString();
+  const bytes = address.toByteArray().map((byte, i) => (i < IPV6_GROUP_BITS / 8 ? byte : 0));
+  return new ipaddr.IPv6(bytes).toString();
+}
+
+/** `192.0.2.7:4711`, `[2001:db8::1]:4711`, `[2001:db8::1]`. */
+const withoutPort = (hop: string): string =>
+  /^\[(.*)\](?::\w+)?$/.exec(hop)?.[1] ?? hop.replace(/^([\d.]+):\w+$/, '$1');
+
+const xForwardedOf = (header: string | string[] | undefined): readonly string[] | undefined =>
+  header === undefined
+    ? undefined
+    : String(header)
+        .slice(-MAX_CHARS)
+        .split(',')
+        .map((hop) => hop.trim());
+
+/** The `for` of each hop; empty: it says none. */
+function forwardedOf(header: string | undefined): readonly string[] | undefined {
+  if (header === undefined) return undefined;
+  const hops = [''];
+  for (const [part, name, quoted, plain] of header.slice(-MAX_CHARS).matchAll(FORWARDED_PART)) {
+    if (part === ',') hops.push('');
+    else if (name?.toLowerCase() === 'for') hops[hops.length - 1] = quoted?.replaceAll(/\\(.)/g, '$1') ?? plain ?? '';
+  }
+  return hops;
+}
