@@ -1,7 +1,7 @@
 /** The lanes in NATS JetStream: two connections, and the port's verbs over them. */
 import type { LaneRecord } from '../../schema/events.ts';
 import type { LaneId, Revision } from '../../schema/ids.ts';
-import { liveSubject, liveSubjects, partitionOf } from '../../schema/subjects.ts';
+import { laneOfSubject, laneStream, liveSubject, liveSubjects, partitionOf } from '../../schema/subjects.ts';
 import type { Logger } from '../logger.ts';
 import { Appends } from './append.ts';
 import { ApiRefusal, Questions } from './ask.ts';
@@ -18,7 +18,9 @@ import {
 } from './journal.ts';
 import { type Link, type LinkOptions, openLink } from './link.ts';
 import { answerOf, storedRecordOf } from './message.ts';
+import { askWhyOther, type Place, readStanding, type Standing } from './place.ts';
 import { Reads } from './read.ts';
+import { parseRecord } from './record.ts';
 import { Snapshots } from './snapshots.ts';
 import type { TopologyOptions, TopologyReport } from './topology.ts';
 
@@ -145,16 +147,30 @@ class JetStream implements JetStreamJournal {
     return this.#reads.partitionEnd(partition);
   }
 
-  consume(partition: number, from: Revision, { maxBatch, signal }: ConsumeOptions) {
+  consume(partition: number, from: Revision, { maxBatch, signal, after }: ConsumeOptions) {
     const source: Source<StoredRecord> = {
       partition,
       liveSubjects: liveSubjects(partition),
       recordOf: storedRecordOf,
+      idOf: ({ record }) => record?.id ?? null,
       read: (next, limit) => this.#reads.partition(partition, next, limit),
       firstFrom: (next) => this.#reads.firstFrom(partition, next),
+      standing: (sequence) => this.#standing(partition, sequence),
     };
     const parts = { link: this.#reading, source, log: this.#log };
-    return consume(parts, from, { maxBatch, signal: AbortSignal.any([signal, this.#closing.signal]) });
+    return consume(parts, from, { maxBatch, after, signal: AbortSignal.any([signal, this.#closing.signal]) });
+  }
+
+  async whyOther(partition: number, place: Place) {
+    const options = { isClustered: this.#reading.isClustered, signal: this.#closing.signal };
+    return (await askWhyOther(place, () => this.#standing(partition, place.revision), options)).why;
+  }
+
+  #standing(partition: number, sequence: number): Promise<Standing> {
+    return readStanding(this.#questions, laneStream(partition), sequence, (subject, payload) => {
+      const lane = laneOfSubject(subject);
+      return parseRecord(lane, payload)?.id ?? null;
+    });
   }
 
   lanes(partition: number) {

@@ -4,6 +4,8 @@
 import type { LaneRecord } from '../../schema/events.ts';
 import type { LaneId, Millis, Revision } from '../../schema/ids.ts';
 import type { LaneSnapshot } from '../lane/snapshot.ts';
+import type { ConsumeOptions } from './consume.ts';
+import type { Place } from './place.ts';
 
 export interface StoredRecord {
   readonly lane: LaneId;
@@ -87,13 +89,13 @@ export interface Journal {
   /**
    * Every record of a partition from stream sequence `from` on, in order, without holes, across reconnects, for ever: after
    * the last one it waits for the next. Batches of 1 to `maxBatch` records, as many as are there. Backpressure: no more than
-   * a few batches are held. Ends when `signal` aborts; does not throw for an outage, it goes on after it.
+   * a few batches are held. Ends when `signal` aborts; does not throw for an outage, it goes on after it. `after`: the id of the
+   * record before `from`, where it is known. Throws OtherStream, and gives nothing more, where the record before the next one
+   * is not the one that was given, or that is known: at the start, after every reconnect, and within about 2 s.
    */
-  consume(
-    partition: number,
-    from: Revision,
-    options: { readonly maxBatch: number; readonly signal: AbortSignal },
-  ): AsyncIterable<readonly StoredRecord[]>;
+  consume(partition: number, from: Revision, options: ConsumeOptions): AsyncIterable<readonly StoredRecord[]>;
+  /** Why the partition is not the one in which that place was reached; undefined: it is. Throws JournalUnavailable. */
+  whyOther(partition: number, place: Place): Promise<string | undefined>;
   /** Every lane of a partition that has a record, with its last revision. Throws JournalUnavailable. */
   lanes(partition: number): AsyncIterable<readonly { readonly lane: LaneId; readonly revision: Revision }[]>;
   close(): Promise<void>;

@@ -2,6 +2,7 @@
 import type { LaneRecord } from '../../schema/events.ts';
 import { type LaneId, type Millis, type Revision, revisionOf } from '../../schema/ids.ts';
 import { partitionOf } from '../../schema/subjects.ts';
+import type { ConsumeOptions } from './consume.ts';
 import type {
   AppendOutcome,
   Journal,
@@ -11,6 +12,7 @@ import type {
   StoredRecord,
   StoredSnapshot,
 } from './journal.ts';
+import { OtherStream, type Place, whyOther } from './place.ts';
 import { encodeRecord, parseRecord } from './record.ts';
 
 /** As of the JetStream adapter. */
@@ -121,13 +123,22 @@ export class MemoryJournal implements Journal {
     return Promise.resolve(revisionOf(this.#streams[partition]?.length ?? 0));
   }
 
+  whyOther(partition: number, place: Place): Promise<string | undefined> {
+    const stream = this.#streams[partition] ?? [];
+    const there = stream[place.revision - 1];
+    const id = there && (there.record?.id ?? null);
+    return Promise.resolve(whyOther(place, { first: 1, end: stream.length, id }));
+  }
+
   async *consume(
     partition: number,
     from: Revision,
-    { maxBatch, signal }: { readonly maxBatch: number; readonly signal: AbortSignal },
+    { maxBatch, signal, after }: ConsumeOptions,
   ): AsyncIterable<readonly StoredRecord[]> {
     const stream = this.#streams[partition] ?? [];
     let next = Math.max(1, from);
+    const why = await this.whyOther(partition, { revision: revisionOf(next - 1), id: after });
+    if (why !== undefined) throw new OtherStream(why);
     const onAbort = (): void => this.#wake();
     signal.addEventListener('abort', onAbort);
     try {

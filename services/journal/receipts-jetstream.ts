@@ -13,6 +13,7 @@ import { type ConsumeOptions, consume, type Source } from './consume.ts';
 import { JournalUnavailable } from './journal.ts';
 import { type Asker, type Link, type LinkOptions, openLink } from './link.ts';
 import { type Answer, answerOf, headerOf, numberOf } from './message.ts';
+import { askWhyOther, type Place, readStanding, type Standing } from './place.ts';
 import { BATCH_BYTES } from './read.ts';
 import type { ReceiptLog, ReceiptLogState, ReceiptOutcome, StoredReceipts } from './receipts.ts';
 import { encodeReceipts, storedReceiptsOf } from './receipts-record.ts';
@@ -78,16 +79,28 @@ class JetStreamReceipts implements ReceiptLog {
     };
   }
 
-  consume(partition: number, from: Revision, { maxBatch, signal }: ConsumeOptions) {
+  consume(partition: number, from: Revision, { maxBatch, signal, after }: ConsumeOptions) {
     const source: Source<StoredReceipts> = {
       partition,
       liveSubjects: liveReceiptSubject(partition),
       recordOf: (answer) => storedOf(partition, answer),
+      idOf: ({ id }) => id || null,
       read: (next, limit) => this.#read(partition, { seq: next, batch: limit }),
       firstFrom: (next) => this.#firstFrom(partition, next),
+      standing: (sequence) => this.#standing(partition, sequence),
     };
     const parts = { link: this.#link, source, log: this.#log };
-    return consume(parts, from, { maxBatch, signal: AbortSignal.any([signal, this.#closing.signal]) });
+    return consume(parts, from, { maxBatch, after, signal: AbortSignal.any([signal, this.#closing.signal]) });
+  }
+
+  async whyOther(partition: number, place: Place) {
+    const options = { isClustered: this.#link.isClustered, signal: this.#closing.signal };
+    return (await askWhyOther(place, () => this.#standing(partition, place.revision), options)).why;
+  }
+
+  #standing(partition: number, sequence: number): Promise<Standing> {
+    const idOf = (_: string, payload: Uint8Array) => storedReceiptsOf(partition, sequence, 0, payload).id || null;
+    return readStanding(this.#questions, receiptStream(partition), sequence, idOf);
   }
 
   async firstSince(partition: number, since: Millis): Promise<Revision | undefined> {

@@ -1,6 +1,8 @@
 /** The log of receipts in this process's memory, with the guarantees of the port: for tests. Nothing in it waits for time. */
 import { type Millis, type Revision, revisionOf } from '../../schema/ids.ts';
 import type { ReceiptRecord } from '../../schema/receipts.ts';
+import type { ConsumeOptions } from './consume.ts';
+import { OtherStream, type Place, whyOther } from './place.ts';
 import type { ReceiptLog, ReceiptLogState, ReceiptOutcome, StoredReceipts } from './receipts.ts';
 import { encodeReceipts, storedReceiptsOf } from './receipts-record.ts';
 
@@ -58,13 +60,22 @@ export class MemoryReceipts implements ReceiptLog {
     return Promise.resolve({ first, end: revisionOf(end), bytes, maxBytes: this.#maxBytes });
   }
 
+  whyOther(partition: number, place: Place): Promise<string | undefined> {
+    const { kept, end } = this.#stream(partition);
+    const first = this.#firstOf(partition);
+    const there = kept[place.revision - first]?.stored;
+    return Promise.resolve(whyOther(place, { first, end, id: there && (there.id || null) }));
+  }
+
   async *consume(
     partition: number,
     from: Revision,
-    { maxBatch, signal }: { readonly maxBatch: number; readonly signal: AbortSignal },
+    { maxBatch, signal, after }: ConsumeOptions,
   ): AsyncIterable<readonly StoredReceipts[]> {
     const { kept } = this.#stream(partition);
     let next = Math.max(1, from);
+    const why = await this.whyOther(partition, { revision: revisionOf(next - 1), id: after });
+    if (why !== undefined) throw new OtherStream(why);
     const onAbort = (): void => this.#wake();
     signal.addEventListener('abort', onAbort);
     try {

@@ -6,6 +6,8 @@ import { randomUUID } from 'node:crypto';
 import type { Millis, Revision } from '../../schema/ids.ts';
 import { type Mark, RECEIPT_MARKS_MAX, type ReceiptRecord } from '../../schema/receipts.ts';
 import { partitionOf } from '../../schema/subjects.ts';
+import type { ConsumeOptions } from './consume.ts';
+import type { Place } from './place.ts';
 
 /** One stored record. Without marks: its bytes are no record that this version can read. */
 export interface StoredReceipts {
@@ -40,13 +42,12 @@ export interface ReceiptLog {
   end(partition: number): Promise<Revision>;
   /**
    * Every record from revision `from` on, in order, without holes (what was purged is left out), across reconnects, for ever.
-   * Batches of 1 to `maxBatch` records. Ends when `signal` aborts; does not throw for an outage, it goes on after it.
+   * Batches of 1 to `maxBatch` records. Ends when `signal` aborts; does not throw for an outage, it goes on after it. Throws
+   * OtherStream as the journal's does.
    */
-  consume(
-    partition: number,
-    from: Revision,
-    options: { readonly maxBatch: number; readonly signal: AbortSignal },
-  ): AsyncIterable<readonly StoredReceipts[]>;
+  consume(partition: number, from: Revision, options: ConsumeOptions): AsyncIterable<readonly StoredReceipts[]>;
+  /** As of the journal. */
+  whyOther(partition: number, place: Place): Promise<string | undefined>;
   /** As the leader has it now. Throws JournalUnavailable. */
   state(partition: number): Promise<ReceiptLogState>;
   /** The first record stored at or after `since`; undefined: there is none. Throws JournalUnavailable. */

@@ -76,6 +76,7 @@ export class FaultyJournal implements Journal {
   writeSnapshot = (lane: LaneId, snapshot: StoredSnapshot) => this.#inner.writeSnapshot(lane, snapshot);
   listen: Journal['listen'] = (lane, onRecord) => this.#inner.listen(lane, onRecord);
   onReconnect: Journal['onReconnect'] = (callback) => this.#inner.onReconnect(callback);
+  whyOther: Journal['whyOther'] = (partition, place) => this.#read(() => this.#inner.whyOther(partition, place));
   consume: Journal['consume'] = (partition, from, options) => this.#inner.consume(partition, from, options);
   lanes: Journal['lanes'] = (partition) => this.#inner.lanes(partition);
   close = async (): Promise<void> => undefined;

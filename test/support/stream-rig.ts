@@ -137,6 +137,7 @@ export class LossyLive implements Journal {
   readSnapshot: Journal['readSnapshot'] = (lane) => this.#inner.readSnapshot(lane);
   writeSnapshot: Journal['writeSnapshot'] = (lane, snapshot) => this.#inner.writeSnapshot(lane, snapshot);
   partitionEnd: Journal['partitionEnd'] = (partition) => this.#inner.partitionEnd(partition);
+  whyOther: Journal['whyOther'] = (partition, place) => this.#inner.whyOther(partition, place);
   consume: Journal['consume'] = (partition, from, options) => this.#inner.consume(partition, from, options);
   lanes: Journal['lanes'] = (partition) => this.#inner.lanes(partition);
   close: Journal['close'] = () => this.#inner.close();
