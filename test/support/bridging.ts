@@ -39,6 +39,8 @@ export interface Bridging {
 }
 
 export const PARTITIONS = 2;
+/** Of what is there already. */
+const FETCH_MS = 10_000;
 const CHILD = fileURLToPath(new URL('./pump-process.ts', import.meta.url));
 export const app = (name: string): AppId => parseAppId(name) as AppId;
 
@@ -168,9 +170,10 @@ export class Reader {
     const consumer = await js.consumers.get(appStream(this.#app), this.#durable);
     await until(
       async () => {
-        // No more than is there: what is fetched and not taken would come again much later.
+        // What is there, and time for it: what comes after a fetch has expired comes again much later, and out of order.
         const { num_pending: there } = await consumer.info();
-        const messages = await consumer.fetch({ max_messages: Math.min(500, Math.max(1, there)), expires: 1_000 });
+        if (there === 0) return this.got;
+        const messages = await consumer.fetch({ max_messages: Math.min(500, there), expires: FETCH_MS });
         for await (const message of messages) {
           this.got.push(message.json<Got>());
           message.ack();
