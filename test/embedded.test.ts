@@ -41,7 +41,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describe('embedded servers', () => {
   let servers: TestServers;
   beforeAll(async () => {
-    servers = await startServers({ fsync: 'always' });
+    servers = await startServers({ fsync: 'always', ownMongo: true });
   });
   afterAll(() => servers.stop());
 

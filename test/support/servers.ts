@@ -13,6 +13,7 @@ import { lockDataDir } from '../../services/embedded/lock.ts';
 import { MONGOD, type Mongod, mongoRuntimeOf, startMongod } from '../../services/embedded/mongod.ts';
 import { NATS, type NatsServer, natsRuntimeOf, startNatsServer } from '../../services/embedded/nats-server.ts';
 import { endOrphan, readLivePid } from '../../services/embedded/process.ts';
+import { leaseMongod, POOL } from './mongod-lease.ts';
 
 export type TestServer = {
   readonly pid: number;
@@ -50,6 +51,8 @@ export type ServerOptions = {
   /** false: not started, and its address leads nowhere. */
   readonly nats?: boolean;
   readonly mongo?: boolean;
+  /** true: a mongod on `dir`, with its secrets. Else, in a run of tests, it is one that was emptied after another file. */
+  readonly ownMongo?: boolean;
   /** true: nats-server listens for WebSocket and MQTT, too. */
   readonly listeners?: boolean;
   /** true: nats-server encrypts what it asks of who somebody is. */
@@ -114,14 +117,10 @@ export async function startServers(options: ServerOptions = {}): Promise<TestSer
           encrypted: options.encrypted ?? false,
         });
     }),
-    serverOf(options.mongo ?? true, async () => {
-      const { binary } = await findServer('mongod', { cacheDir, print });
-      return () => startMongod({ ...where, binary });
-    }),
+    mongoOf(options, where, cacheDir),
   ]);
   const runtime = natsRuntimeOf(where, listeners);
   const { user, password, servers } = runtime.nats;
-  const mongoUrl = mongoUrlOf(mongoRuntimeOf(where));
   const settings = {
     LANES_DATA: dir,
     LANES_NATS_URL: servers.join(','),
@@ -134,7 +133,7 @@ export async function startServers(options: ServerOptions = {}): Promise<TestSer
     LANES_NATS_CALLOUT_SEED_FILE: runtime.natsCalloutSeedFile,
     LANES_NATS_WS_PUBLIC_URL: runtime.natsPublic.webSocket ?? '',
     LANES_MQTT_PUBLIC_URL: runtime.natsPublic.mqtt ?? '',
-    LANES_MONGO_URL: mongoUrl,
+    LANES_MONGO_URL: mongo.url,
     LANES_BRIDGE_PORT: '0',
     LANES_STORE_BYTES: String(4 * 1024 ** 3),
     LANES_LOG_LEVEL: 'warn',
@@ -147,7 +146,7 @@ export async function startServers(options: ServerOptions = {}): Promise<TestSer
       webSocketUrl: runtime.natsPublic.webSocket,
       mqttUrl: runtime.natsPublic.mqtt,
     }),
-    mongo: Object.assign(mongo, { url: mongoUrl }),
+    mongo,
     dir,
     environment: (more = {}) => ({
       ...environmentOf(openConfig(readSettings(settings))),
@@ -155,11 +154,26 @@ export async function startServers(options: ServerOptions = {}): Promise<TestSer
     }),
     config: (more = {}) => openConfig(readSettings({ ...settings, ...more })),
     stop: async () => {
-      await Promise.all([nats.stop(), mongo.stop()]);
+      await Promise.all([nats.stop(), mongo.release()]);
       unlock();
       if (options.dir === undefined) rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** `release` is for whoever is done with it. */
+async function mongoOf(
+  { mongo: isWanted = true, ownMongo = false, dir }: ServerOptions,
+  where: { readonly dataDir: string; readonly mongoPort: number },
+  cacheDir: string,
+): Promise<TestMongo & { release(): Promise<void> }> {
+  const pool = process.env[POOL];
+  if (isWanted && !ownMongo && dir === undefined && pool !== undefined) return leaseMongod(pool);
+  const server = await serverOf(isWanted, async () => {
+    const { binary } = await findServer('mongod', { cacheDir, print });
+    return () => startMongod({ ...where, binary });
+  });
+  return Object.assign(server, { url: mongoUrlOf(mongoRuntimeOf(where)), release: () => server.stop() });
 }
 
 const definedOf = (environment: Environment): Record<string, string> =>
