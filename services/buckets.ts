@@ -17,6 +17,15 @@ export const requestsOf = (sends: Rate): Rate => ({
   burst: Math.max(800, 4 * sends.burst),
 });
 
+/**
+ * What a user's documents and answers may take of the processor, in units of about 5 µs (measured): a token or a node of a
+ * document that was not known, or 128 bytes of a large answer. The default is a tenth of one core, and half a second at once.
+ */
+export const workOf = (sends: Rate): Rate => ({
+  perSecond: Math.max(20_000, 40 * sends.perSecond),
+  burst: Math.max(100_000, 20 * sends.burst),
+});
+
 interface Bucket {
   tokens: number;
   at: Millis;
@@ -36,11 +45,14 @@ export class Buckets {
     this.#maxKeys = maxKeys;
   }
 
-  /** Takes one token: 0. Or takes none, and says in how many milliseconds there will be one. */
-  take(key: string): Millis {
+  /**
+   * Takes `cost`: 0. Or takes none, and says in how many milliseconds there will be one token. Where there is one, more than
+   * there are may be taken: what is owed comes back first.
+   */
+  take(key: string, cost = 1): Millis {
     const bucket = this.#filled(key);
     if (bucket.tokens < 1) return this.#untilOne(bucket);
-    bucket.tokens -= 1;
+    bucket.tokens -= cost;
     return 0;
   }
 

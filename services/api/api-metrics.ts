@@ -15,8 +15,13 @@ export interface ApiMetrics {
   readonly receipts: ReceiptsObserver;
 }
 
-/** `open` says how many connections of a kind there are when the figures are read. */
-export function createApiMetrics(registry: Registry, open: () => Readonly<Record<'ws' | 'sse', number>>): ApiMetrics {
+/** What is open, and what is remembered, when the figures are read. */
+export interface ApiState {
+  readonly connections: () => Readonly<Record<'ws' | 'sse', number>>;
+  readonly documents: () => { readonly documents: number; readonly weight: number };
+}
+
+export function createApiMetrics(registry: Registry, { connections, documents }: ApiState): ApiMetrics {
   const registers = [registry];
   const requests = new Counter({
     name: 'lanes_requests_total',
@@ -37,7 +42,23 @@ export function createApiMetrics(registry: Registry, open: () => Readonly<Record
     labelNames: ['door'],
     registers,
     collect() {
-      for (const [door, count] of Object.entries(open())) this.set({ door }, count);
+      for (const [door, count] of Object.entries(connections())) this.set({ door }, count);
+    },
+  });
+  new Gauge({
+    name: 'lanes_documents',
+    help: 'GraphQL documents that are remembered.',
+    registers,
+    collect() {
+      this.set(documents().documents);
+    },
+  });
+  new Gauge({
+    name: 'lanes_documents_weight',
+    help: 'Their tokens and nodes, of about 160 bytes each.',
+    registers,
+    collect() {
+      this.set(documents().weight);
     },
   });
   return {

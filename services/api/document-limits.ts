@@ -4,39 +4,68 @@
  */
 import {
   type DocumentNode,
+  type FieldNode,
   type FragmentDefinitionNode,
   GraphQLError,
   Kind,
   type OperationDefinitionNode,
   type SelectionSetNode,
 } from 'graphql';
-import { MAX_ALIASES, MAX_DEPTH, MAX_DIRECTIVES, MAX_FIELDS, MAX_ROOT_FIELDS } from './limits.ts';
+import {
+  MAX_ALIASES,
+  MAX_DEFINITIONS,
+  MAX_DEPTH,
+  MAX_DIRECTIVES,
+  MAX_FIELDS,
+  MAX_REPEATED,
+  MAX_ROOT_FIELDS,
+  MAX_SPREADS,
+} from './limits.ts';
 
 interface Size {
   readonly depth: number;
   readonly fields: number;
   readonly aliases: number;
   readonly directives: number;
+  readonly spreads: number;
   /** Fields at the top of this selection set. */
   readonly top: number;
 }
-const NOTHING: Size = { depth: 0, fields: 0, aliases: 0, directives: 0, top: 0 };
+const NOTHING: Size = { depth: 0, fields: 0, aliases: 0, directives: 0, spreads: 0, top: 0 };
+/** Undefined: the document has no such fragment. */
+type Fragments = (name: string) => FragmentDefinitionNode | undefined;
 /** How deep introspection goes is bounded by a rule of its own (graphql-js, MaxIntrospectionDepthRule). */
 const isIntrospection = (name: string): boolean => name === '__schema' || name === '__type';
 
 /** The first limit that the document breaks. */
 export function brokenLimit(document: DocumentNode): GraphQLError | undefined {
-  const fragments = new Map<string, FragmentDefinitionNode>();
-  for (const node of document.definitions)
-    if (node.kind === Kind.FRAGMENT_DEFINITION) fragments.set(node.name.value, node);
+  if (document.definitions.length > MAX_DEFINITIONS)
+    return new GraphQLError(`The document has more than ${MAX_DEFINITIONS} operations and fragments.`);
+  const named = new Map<string, FragmentDefinitionNode>();
+  for (const node of document.definitions) if (node.kind === Kind.FRAGMENT_DEFINITION) named.set(node.name.value, node);
+  const fragments: Fragments = (name) => named.get(name);
   const measured = new Map<string, Size | 'measuring'>();
   for (const node of document.definitions) {
     if (node.kind !== Kind.OPERATION_DEFINITION && node.kind !== Kind.FRAGMENT_DEFINITION) continue;
     const size = plus(sizeOf(node.selectionSet, fragments, measured), { directives: node.directives?.length ?? 0 });
-    const broken = brokenBy(size, node.kind === Kind.OPERATION_DEFINITION ? node : undefined);
+    const broken =
+      brokenBy(size, node.kind === Kind.OPERATION_DEFINITION ? node : undefined) ??
+      repeatsBroken(node.selectionSet, fragments);
     if (broken) return new GraphQLError(broken, { nodes: [node] });
   }
   return undefined;
+}
+
+/** The fields that are executed for each row of a list, its own nested rows counted once. */
+export function fieldsIn(
+  nodes: readonly FieldNode[],
+  fragments: Readonly<Record<string, FragmentDefinitionNode>>,
+): number {
+  const measured = new Map<string, Size | 'measuring'>();
+  let fields = 0;
+  for (const { selectionSet } of nodes)
+    if (selectionSet) fields += sizeOf(selectionSet, (name) => fragments[name], measured).fields;
+  return fields;
 }
 
 function brokenBy(size: Size, operation: OperationDefinitionNode | undefined): string | undefined {
@@ -44,15 +73,46 @@ function brokenBy(size: Size, operation: OperationDefinitionNode | undefined): s
   if (size.fields > MAX_FIELDS) return `The document asks for more than ${MAX_FIELDS} fields.`;
   if (size.aliases > MAX_ALIASES) return `The document has more than ${MAX_ALIASES} aliases.`;
   if (size.directives > MAX_DIRECTIVES) return `The document has more than ${MAX_DIRECTIVES} directives.`;
+  if (size.spreads > MAX_SPREADS) return `The document spreads more than ${MAX_SPREADS} fragments.`;
   if (operation && size.top > MAX_ROOT_FIELDS) return `The operation has more than ${MAX_ROOT_FIELDS} root fields.`;
   return undefined;
 }
 
-function sizeOf(
-  set: SelectionSetNode,
-  fragments: ReadonlyMap<string, FragmentDefinitionNode>,
-  measured: Map<string, Size | 'measuring'>,
-): Size {
+/** Within the limits above, so that it costs no more than they allow. */
+function repeatsBroken(set: SelectionSetNode, fragments: Fragments): string | undefined {
+  let repeated = 0;
+  // A fragment that spreads itself goes on for ever here, and is refused by this or by validation.
+  let left = MAX_FIELDS;
+  const count = (sets: readonly SelectionSetNode[]): void => {
+    const byKey = new Map<string, SelectionSetNode[]>();
+    const spread = new Set<string>();
+    const collect = ({ selections }: SelectionSetNode): void => {
+      for (const node of selections) {
+        if (node.kind === Kind.FIELD) {
+          const key = (node.alias ?? node.name).value;
+          const others = byKey.get(key);
+          if (others) repeated++;
+          const same = others ?? [];
+          if (node.selectionSet) same.push(node.selectionSet);
+          byKey.set(key, same);
+          left--;
+        } else if (node.kind === Kind.INLINE_FRAGMENT) collect(node.selectionSet);
+        else if (!spread.has(node.name.value)) {
+          spread.add(node.name.value);
+          const fragment = fragments(node.name.value);
+          if (fragment) collect(fragment.selectionSet);
+        }
+      }
+    };
+    for (const one of sets) collect(one);
+    for (const inner of byKey.values()) if (inner.length > 0 && left >= 0 && repeated <= MAX_REPEATED) count(inner);
+  };
+  count([set]);
+  if (repeated > MAX_REPEATED) return `The document repeats more than ${MAX_REPEATED} fields.`;
+  return undefined;
+}
+
+function sizeOf(set: SelectionSetNode, fragments: Fragments, measured: Map<string, Size | 'measuring'>): Size {
   let size = NOTHING;
   for (const node of set.selections) {
     const directives = node.directives?.length ?? 0;
@@ -63,6 +123,7 @@ function sizeOf(
         fields: inner.fields + 1,
         aliases: inner.aliases + (node.alias ? 1 : 0),
         directives: inner.directives + directives,
+        spreads: inner.spreads,
         top: 1,
       });
     } else {
@@ -70,21 +131,18 @@ function sizeOf(
         node.kind === Kind.INLINE_FRAGMENT
           ? sizeOf(node.selectionSet, fragments, measured)
           : fragmentSize(node.name.value, fragments, measured);
-      size = plus(plus(size, inner), { directives });
+      const spreads = node.kind === Kind.FRAGMENT_SPREAD ? 1 : 0;
+      size = plus(plus(size, inner), { directives, spreads });
     }
   }
   return size;
 }
 
 /** A fragment that spreads itself counts as nothing here: validation refuses it. */
-function fragmentSize(
-  name: string,
-  fragments: ReadonlyMap<string, FragmentDefinitionNode>,
-  measured: Map<string, Size | 'measuring'>,
-): Size {
+function fragmentSize(name: string, fragments: Fragments, measured: Map<string, Size | 'measuring'>): Size {
   const known = measured.get(name);
   if (known) return known === 'measuring' ? NOTHING : known;
-  const fragment = fragments.get(name);
+  const fragment = fragments(name);
   if (!fragment) return NOTHING;
   measured.set(name, 'measuring');
   const size = sizeOf(fragment.selectionSet, fragments, measured);
@@ -97,5 +155,6 @@ const plus = (a: Size, b: Partial<Size>): Size => ({
   fields: a.fields + (b.fields ?? 0),
   aliases: a.aliases + (b.aliases ?? 0),
   directives: a.directives + (b.directives ?? 0),
+  spreads: a.spreads + (b.spreads ?? 0),
   top: a.top + (b.top ?? 0),
 });

@@ -1,7 +1,9 @@
 /**
- * Documents read and checked once: parsed, measured, validated, and remembered by their text. Every door uses this, so that
- * the same document is good or bad everywhere.
+ * Documents read and checked once: parsed, measured, validated, and remembered by their text when it has come twice. Every door
+ * uses this, so that the same document is good or bad everywhere. One that is remembered costs its sender nothing; any other is
+ * charged to the user who sends it.
  */
+import { hash } from 'node:crypto';
 import {
   type DocumentNode,
   GraphQLError,
@@ -13,7 +15,11 @@ import {
   specifiedRules,
   type ValidationRule,
   validate,
+  visit,
 } from 'graphql';
+import type { UserId } from '../../schema/ids.ts';
+import type { Buckets } from '../buckets.ts';
+import { tooMany } from './admission.ts';
 import { brokenLimit } from './document-limits.ts';
 import { apiError, withCode } from './errors.ts';
 import { MAX_TOKENS, MAX_VALIDATION_ERRORS } from './limits.ts';
@@ -22,27 +28,60 @@ export type Prepared =
   | { readonly kind: 'operation'; readonly document: DocumentNode; readonly operation: OperationDefinitionNode }
   | { readonly kind: 'bad'; readonly errors: readonly GraphQLError[] };
 
-/** Documents remembered, and characters of all of them; the longest unused goes first. */
+type Read = { readonly kind: 'document'; readonly document: DocumentNode } | (Prepared & { readonly kind: 'bad' });
+
+/** Documents remembered, and the weight of all of them: about 32 MB. The longest unused goes first. */
 const MAX_REMEMBERED = 2_000;
-const MAX_REMEMBERED_CHARS = 4 * 1024 * 1024;
+const MAX_REMEMBERED_WEIGHT = 200_000;
+/** Documents that came once, of which only a hash is kept; the oldest goes first. */
+const MAX_SEEN = 10_000;
+/** A unit of weight is a token or a node: 130 to 170 bytes each (measured), to which the text adds what it takes itself. */
+const CHARS_PER_UNIT = 80;
+/** What a text is charged that is no document. */
+const UNREADABLE_WEIGHT = MAX_TOKENS / 4;
+
+export interface DocumentsOptions {
+  readonly introspection: boolean;
+  /** What each user may have read and checked: units of weight. */
+  readonly work: Pick<Buckets, 'take' | 'wait'>;
+  readonly limits?: { readonly weight?: number; readonly seen?: number };
+}
 
 export class Documents {
   readonly #schema: GraphQLSchema;
   readonly #rules: readonly ValidationRule[];
   readonly #introspection: boolean;
+  readonly #work: DocumentsOptions['work'];
+  readonly #maxWeight: number;
+  readonly #maxSeen: number;
   readonly #remembered = new Map<string, DocumentNode>();
-  #chars = 0;
+  readonly #seen = new Set<string>();
+  readonly #weights = new WeakMap<DocumentNode, number>();
+  #weight = 0;
 
-  constructor(schema: GraphQLSchema, options: { readonly introspection: boolean }) {
+  constructor(schema: GraphQLSchema, options: DocumentsOptions) {
     this.#schema = schema;
     this.#introspection = options.introspection;
+    this.#work = options.work;
+    this.#maxWeight = options.limits?.weight ?? MAX_REMEMBERED_WEIGHT;
+    this.#maxSeen = options.limits?.seen ?? MAX_SEEN;
     this.#rules = options.introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
   }
 
-  /** The operation that the request names, in a document that is good. Never throws. */
-  prepare(query: string, operationName: string | null | undefined): Prepared {
+  /** Documents that are remembered, their weight, and how many have come once. */
+  get held(): { readonly documents: number; readonly weight: number; readonly seen: number } {
+    return { documents: this.#remembered.size, weight: this.#weight, seen: this.#seen.size };
+  }
+
+  /** Of a document that `prepare` gave. */
+  weightOf(document: DocumentNode): number {
+    return this.#weights.get(document) ?? 0;
+  }
+
+  /** The operation that the request names, in a document that is good; RATE_LIMITED where the user has none left to be read. Never throws. */
+  prepare(query: string, operationName: string | null | undefined, user: UserId): Prepared {
     const known = this.#recall(query);
-    const read = known ? ({ kind: 'document', document: known } as const) : this.#read(query);
+    const read = known ? ({ kind: 'document', document: known } as const) : this.#readFor(user, query);
     if (read.kind === 'bad') return read;
     if (!known) this.#remember(query, read.document);
     const operation = operationOf(read.document, operationName);
@@ -51,19 +90,27 @@ export class Documents {
       : { kind: 'operation', document: read.document, operation };
   }
 
-  #read(query: string): { readonly kind: 'document'; readonly document: DocumentNode } | (Prepared & { kind: 'bad' }) {
+  #readFor(user: UserId, query: string): Read {
+    const wait = this.#work.wait(user);
+    if (wait > 0)
+      return { kind: 'bad', errors: [tooMany('You send more new documents than your budget allows.', wait)] };
     let document: DocumentNode;
     try {
-      document = this.parse(query);
+      document = this.#parse(query);
     } catch (error) {
+      this.#work.take(user, UNREADABLE_WEIGHT + query.length / CHARS_PER_UNIT);
       return { kind: 'bad', errors: [error as GraphQLError] };
     }
-    const errors = this.validate(document);
-    return errors.length > 0 ? { kind: 'bad', errors } : { kind: 'document', document };
+    const weight = weightOf(document, query);
+    this.#work.take(user, weight);
+    const errors = this.#validate(document);
+    if (errors.length > 0) return { kind: 'bad', errors };
+    this.#weights.set(document, weight);
+    return { kind: 'document', document };
   }
 
   /** Throws a GraphQLError with the code GRAPHQL_PARSE_FAILED. */
-  parse(query: string): DocumentNode {
+  #parse(query: string): DocumentNode {
     try {
       return parse(query, { maxTokens: MAX_TOKENS });
     } catch (error) {
@@ -73,7 +120,7 @@ export class Documents {
     }
   }
 
-  validate(document: DocumentNode): readonly GraphQLError[] {
+  #validate(document: DocumentNode): readonly GraphQLError[] {
     const broken = brokenLimit(document);
     const errors = broken
       ? [broken]
@@ -89,15 +136,33 @@ export class Documents {
     return document;
   }
 
+  /** Only what comes a second time is worth its memory. */
   #remember(query: string, document: DocumentNode): void {
+    const name = hash('sha256', query, 'base64url');
+    if (!this.#seen.delete(name)) {
+      this.#seen.add(name);
+      const [oldest] = this.#seen;
+      if (this.#seen.size > this.#maxSeen && oldest !== undefined) this.#seen.delete(oldest);
+      return;
+    }
     this.#remembered.set(query, document);
-    this.#chars += query.length;
-    for (const longestUnused of this.#remembered.keys()) {
-      if (this.#remembered.size <= MAX_REMEMBERED && this.#chars <= MAX_REMEMBERED_CHARS) return;
+    this.#weight += this.weightOf(document);
+    for (const [longestUnused, unused] of this.#remembered) {
+      if (this.#remembered.size <= MAX_REMEMBERED && this.#weight <= this.#maxWeight) return;
       this.#remembered.delete(longestUnused);
-      this.#chars -= longestUnused.length;
+      this.#weight -= this.weightOf(unused);
     }
   }
+}
+
+function weightOf(document: DocumentNode, query: string): number {
+  let nodes = 0;
+  visit(document, {
+    enter: () => {
+      nodes++;
+    },
+  });
+  return Math.ceil((document.tokenCount ?? 0) + nodes + query.length / CHARS_PER_UNIT);
 }
 
 function operationOf(document: DocumentNode, name: string | null | undefined): OperationDefinitionNode | GraphQLError {

@@ -1,8 +1,4 @@
-/**
- * The GraphQL engine behind every door: Yoga, with documents and masking of our own. HTTP's hot path and WebSocket run
- * operations by its `execute`; what has no path of its own goes through its whole HTTP handling.
- */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+/** The GraphQL engine behind every door: Yoga's enveloped execution, with documents and masking of our own. */
 import {
   type DocumentNode,
   type ExecutionResult,
@@ -13,10 +9,11 @@ import {
   OperationTypeNode,
 } from 'graphql';
 import { createYoga, type Plugin } from 'graphql-yoga';
+import type { Buckets } from '../buckets.ts';
 import type { Logger } from '../logger.ts';
 import type { RequestContext } from './context.ts';
 import { Documents } from './documents.ts';
-import { apiError, badInput, publicError } from './errors.ts';
+import { badInput, publicError } from './errors.ts';
 
 export interface Operation {
   readonly document: DocumentNode;
@@ -29,8 +26,6 @@ export interface Engine {
   readonly documents: Documents;
   /** Runs a query or mutation. Every error in the result is as the client may see it. Never throws. */
   execute(operation: Operation, context: RequestContext): Promise<ExecutionResult>;
-  /** Answers a request that was let in already, by Yoga's own HTTP handling. */
-  handle(request: IncomingMessage, response: ServerResponse, context: RequestContext): Promise<void>;
 }
 
 export const NOT_HERE = 'A subscription goes by WebSocket, or with "Accept: text/event-stream".';
@@ -38,25 +33,17 @@ export const NOT_HERE = 'A subscription goes by WebSocket, or with "Accept: text
 export function createEngine(options: {
   readonly schema: GraphQLSchema;
   readonly introspection: boolean;
+  /** What each user may have read and checked. */
+  readonly work: Buckets;
   readonly log: Logger;
 }): Engine {
   const { schema, log } = options;
   const documents = new Documents(schema, options);
-  const yoga = createYoga<{ context: RequestContext }, RequestContext>({
+  const yoga = createYoga<Record<never, never>, RequestContext>({
     schema,
-    context: ({ context }) => context,
-    plugins: [ours(documents)],
+    plugins: [IN_ORDER],
     maskedErrors: { maskError: (error) => publicError(error, log) },
     logging: false,
-    // What Yoga would do of its own, done once for all doors by the outer handler.
-    cors: false,
-    graphiql: false,
-    landingPage: false,
-    multipart: false,
-    batching: false,
-    maxRequestBodySize: false,
-    parserAndValidationCache: false,
-    healthCheckEndpoint: '/graphql/healthz',
     disposeOnProcessTerminate: false,
   });
   // None of our plugins depends on the request, so one enveloped execute serves them all.
@@ -78,24 +65,11 @@ export function createEngine(options: {
         return { errors: [publicError(error, log)] };
       }
     },
-    handle: async (request, response, context) => {
-      await yoga(request, response, { context });
-    },
   };
 }
 
-/** Our parsing, limits and validation in Yoga's place of its own; and no subscription where its answer cannot be streamed. */
-const ours = (documents: Documents): Plugin => ({
-  onParse: ({ setParseFn }) =>
-    setParseFn((source: string | { readonly body: string }) =>
-      documents.parse(typeof source === 'string' ? source : source.body),
-    ),
-  onValidate: ({ setValidationFn }) => setValidationFn((_, document) => documents.validate(document)),
-  // Yoga's own executor answers a query's fields in the order in which they are done; graphql-js keeps that of the document.
-  onExecute: ({ setExecuteFn }) => setExecuteFn(execute),
-  onSubscribe: ({ setResultAndStopExecution }) =>
-    setResultAndStopExecution({ errors: [apiError('BAD_USER_INPUT', NOT_HERE)] }),
-});
+/** Yoga's own executor answers a query's fields in the order in which they are done; graphql-js keeps that of the document. */
+const IN_ORDER: Plugin = { onExecute: ({ setExecuteFn }) => setExecuteFn(execute) };
 
 /** The fields of a request as GraphQL over HTTP has them, in a body, a URL or a socket's frame. */
 export interface Params {

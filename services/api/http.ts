@@ -9,6 +9,7 @@ import type { ApiMetrics } from './api-metrics.ts';
 import type { Identity } from './auth.ts';
 import type { Clients } from './clients.ts';
 import { contextOf } from './context.ts';
+import type { Prepared } from './documents.ts';
 import { type Engine, isSubscription, NOT_HERE, type Operation, type Params, paramsOf } from './engine.ts';
 import { apiError, badInput, publicError, unavailable } from './errors.ts';
 import type { GraphiQL } from './graphiql.ts';
@@ -97,19 +98,14 @@ export class HttpDoor {
     await this.#run(request, response, params, identity, startedAt);
   }
 
-  /** Streams, and queries by Yoga. */
+  /** Streams and queries. */
   async #get(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const startedAt = performance.now();
     const identity = await this.#admit(request, response);
     if (!identity) return;
     const params = paramsOfUrl(request);
     if (params instanceof GraphQLError) return refuse(response, 400, params);
-    const prepared = this.#parts.engine.documents.prepare(params.query, params.operationName);
-    if (prepared.kind === 'operation' && prepared.operation.operation === OperationTypeNode.MUTATION) {
-      response.setHeader('allow', 'POST');
-      return refuse(response, 405, badInput('method', 'POST for a mutation'));
-    }
-    if (accepts(request, 'text/event-stream')) return this.#run(request, response, params, identity, performance.now());
-    return this.#parts.engine.handle(request, response, contextOf(identity, this.#parts.lanes));
+    await this.#run(request, response, params, identity, startedAt);
   }
 
   /** Undefined: not let in, and told so. */
@@ -132,7 +128,11 @@ export class HttpDoor {
     startedAt: number,
   ): Promise<void> {
     const { engine, lanes, streams, metrics } = this.#parts;
-    const prepared = engine.documents.prepare(params.query, params.operationName);
+    const prepared = engine.documents.prepare(params.query, params.operationName, identity.actor.user);
+    if (request.method === 'GET' && isMutation(prepared)) {
+      response.setHeader('allow', 'POST');
+      return refuse(response, 405, badInput('method', 'POST for a mutation'));
+    }
     if (prepared.kind === 'operation' && isSubscription(prepared.operation) && accepts(request, 'text/event-stream'))
       return streams.open(request, response, { ...prepared, variables: params.variables }, identity);
     const result =
@@ -150,6 +150,9 @@ export class HttpDoor {
       : this.#parts.engine.execute(operation, context);
   }
 }
+
+const isMutation = (prepared: Prepared): boolean =>
+  prepared.kind === 'operation' && prepared.operation.operation === OperationTypeNode.MUTATION;
 
 const pathOf = ({ url = '/' }: IncomingMessage): string => {
   const end = url.indexOf('?');

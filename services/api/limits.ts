@@ -10,6 +10,17 @@ export const MAX_ROOT_FIELDS = 20;
 export const MAX_ROWS = 2_500;
 export const MAX_ALIASES = 50;
 export const MAX_DIRECTIVES = 50;
+/** Operations and fragments of one document. */
+export const MAX_DEFINITIONS = 100;
+/** Fragments spread, each as often as it is reached. */
+export const MAX_SPREADS = 200;
+/**
+ * Fields that ask again for what another field at the same place of the answer asks for, fragments resolved: validation compares
+ * each with each (400 of them took it 0.3 s, measured; 200 take 20 ms at the most).
+ */
+export const MAX_REPEATED = 200;
+/** What one answer, or one frame of a stream, may hold, estimated in bytes before it is made: see `context.ts`. */
+export const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 /** Errors reported for one document. */
 export const MAX_VALIDATION_ERRORS = 10;
 

@@ -1,7 +1,7 @@
 /** The room: one process of the GraphQL API, its parts made in order and stopped in the order that loses nothing. */
 import type { GraphQLSchema } from 'graphql';
 import type { Registry } from 'prom-client';
-import { Buckets, Counts } from '../buckets.ts';
+import { Buckets, Counts, workOf } from '../buckets.ts';
 import type { Config } from '../config.ts';
 import type { Journal } from '../journal/journal.ts';
 import { Marking } from '../journal/marking.ts';
@@ -107,7 +107,10 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
   const stores = openStores(config, log, connections);
   const { history, lanes, reads } = stores;
   const people = new People(history, log);
-  const metrics = createApiMetrics(registry, () => ({ ws: sockets.size, sse: events.size }));
+  const metrics = createApiMetrics(registry, {
+    connections: () => ({ ws: sockets.size, sse: events.size }),
+    documents: () => engine.documents.held,
+  });
   const counts = newStreamCounts();
   registerStreamMetrics(registry, counts, () => followed.deliveries.size);
   registerInboxMetrics(registry, () => followed.inboxes);
@@ -120,7 +123,8 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
   const receipts = new Receipts(connections.receipts, { clock: Date.now, observer: metrics.receipts });
   const schema = schemaOf(config, log, { stores, people, submit, receipts });
   const followed = openFollowing(log, { schema, stores, journal, counts });
-  const engine = createEngine({ schema, introspection: config.introspection, log });
+  const work = new Buckets(workOf(config.sends));
+  const engine = createEngine({ schema, introspection: config.introspection, work, log });
   const admission = new Admission(new Auth(config.jwt), people, config.sends);
   const origins = new Origins(config);
   const perUser = new Counts(MAX_SOCKETS_PER_USER);

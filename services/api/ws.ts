@@ -209,7 +209,7 @@ export class Sockets {
       if (excess) return [excess];
       const params = paramsOf(payload);
       if (params instanceof GraphQLError) return [params];
-      const prepared = engine.documents.prepare(params.query, params.operationName);
+      const prepared = engine.documents.prepare(params.query, params.operationName, identity.actor.user);
       if (prepared.kind === 'bad') return prepared.errors;
       const { document, operation } = prepared;
       // The message is held for as long as the operation lasts: its text is the one that all who sent this document share.
