@@ -22,7 +22,7 @@ import {
 import type { ReadAsk } from './translate.ts';
 
 export interface AppReadsParts {
-  readonly lanes: Pick<Lanes, 'load' | 'fresh'>;
+  readonly lanes: Pick<Lanes, 'fresh' | 'freshMany'>;
   readonly reads: Pick<Reads, 'page' | 'event' | 'lastMessage'>;
   readonly history: Pick<History, 'conversationsOf' | 'people'>;
   readonly board: Pick<ReceiptBoard, 'of' | 'ofUser'>;
@@ -132,30 +132,26 @@ export class AppReads {
     };
   }
 
-  /** Those that the reader may see; the list may be behind the lanes. One that cannot be read leaves a gap, not the list away. */
+  /** Those that the reader may see, by the lanes themselves. One that cannot be read leaves a gap, not the list away. */
   async #partsOfMany(reader: Reader, lanes: readonly LaneId[]): Promise<Map<LaneId, ConversationParts>> {
     const all = new Map<LaneId, ConversationParts>();
     if (lanes.length === 0) return all;
-    const marks = await this.#parts.board.ofUser(reader.user, lanes);
+    const [marks, states] = await Promise.all([
+      this.#parts.board.ofUser(reader.user, lanes),
+      this.#parts.lanes.freshMany(lanes),
+    ]);
     const waiting = [...lanes];
     const work = async (): Promise<void> => {
       for (let lane = waiting.pop(); lane !== undefined; lane = waiting.pop()) {
-        const found = await this.#loaded(reader, lane);
+        const loaded = states.get(lane);
+        if (loaded instanceof PoisonedLane)
+          this.#parts.log.error({ err: loaded, lane }, 'a poisoned lane is left out of a list');
+        const found = !loaded || loaded instanceof PoisonedLane ? undefined : seenBy(reader, loaded);
         if (found) all.set(lane, await this.#partsOf(reader, found, marks.get(lane)));
       }
     };
     await Promise.all(Array.from({ length: Math.min(AT_ONCE, lanes.length) }, work));
     return all;
-  }
-
-  async #loaded(reader: Reader, lane: LaneId): Promise<Found | undefined> {
-    try {
-      return seenBy(reader, await this.#parts.lanes.load(lane));
-    } catch (error) {
-      if (!(error instanceof PoisonedLane)) throw error;
-      this.#parts.log.error({ err: error, lane }, 'a poisoned lane is left out of a list');
-      return undefined;
-    }
   }
 
   async #find(reader: Reader, lane: LaneId): Promise<Found | undefined> {

@@ -29,8 +29,8 @@ export type Query = {
    */
   readonly conversation?: Maybe<Conversation>;
   /**
-   * The conversations you are a member of, the one with the newest activity first. This list alone may lag behind by a moment:
-   * open a conversation to be sure of its state. Null only with an error at this path (`BAD_USER_INPUT`, `UNAVAILABLE`).
+   * The conversations you are a member of, the one with the newest activity first. Which ones it holds, and in which order, may lag
+   * behind by a moment; what it shows of each is not older than the request. Null only with an error at this path (`BAD_USER_INPUT`, `UNAVAILABLE`).
    */
   readonly conversations?: Maybe<ConversationConnection>;
   /**

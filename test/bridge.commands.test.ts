@@ -10,7 +10,7 @@ import { openService } from '../bridge/service.ts';
 import { appCommand } from '../schema/subjects.ts';
 import { Link } from '../services/journal/link.ts';
 import { type Client, clientOf, until } from './support/api.ts';
-import { groupOf, say } from './support/chat.ts';
+import { changeMembers, groupOf, say } from './support/chat.ts';
 import { type App, type Commanding, findNatsCli, type Json, newKey, startCommanding } from './support/commanding.ts';
 import { silent } from './support/doors.ts';
 
@@ -148,6 +148,19 @@ describe('each verb', () => {
     expect(second.conversations.map((one: Json) => one.title)).toEqual(['two']);
     expect(second.hasNextPage).toBe(false);
     expect((await own.raw('conversations', '')).json.result.conversations).toHaveLength(3);
+  });
+
+  it('conversations: each as it is, whatever was changed beside this process since it was read here', async () => {
+    const own = await house.enter();
+    const id = await groupOf(alice, [own.user]);
+    const listed = async () => (await ask('conversations', {}, own)).result.conversations[0];
+    await until(listed);
+    await say(alice, id, 'unheard');
+    expect(await listed()).toMatchObject({ lastSeq: 2, unread: 1, lastMessage: { text: 'unheard' } });
+    await changeMembers(alice, 'removeMember', { conversationId: id, member: own.user });
+    expect(await listed()).toBeUndefined();
+    await changeMembers(alice, 'addMembers', { conversationId: id, members: [own.user], hideHistory: true });
+    expect(await until(listed)).toMatchObject({ firstSeq: 4, unread: 0, lastMessage: null });
   });
 
   it('members: in pages', async () => {

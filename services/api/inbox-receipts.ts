@@ -15,6 +15,7 @@ import type { Frames } from './frames.ts';
 import { hasUser, type InboxIndex, usersOf } from './inbox-index.ts';
 import { InboxMarks, mergedOf } from './inbox-marks.ts';
 import type { InboxReader } from './inbox-reader.ts';
+import { statesAsGiven } from './inbox-states.ts';
 import { SMALL_MEMBERS } from './receipt-table.ts';
 import { SharedPayload } from './sink.ts';
 import { Slots } from './slots.ts';
@@ -35,7 +36,6 @@ const RECENT_OTHERS = 8;
 const NEWS_OTHERS = 100;
 /** Lanes that are loaded for no more than a mark. */
 const LOADS = 50;
-const LOADS_AT_ONCE = 16;
 /** Lanes of one beat that are looked up at once. */
 const LANES_AT_ONCE = 16;
 /** Users whose settings are asked for together. */
@@ -45,7 +45,7 @@ export interface InboxReceiptsParts {
   readonly board: Pick<ReceiptBoard, 'of' | 'ofUser' | 'listen'>;
   readonly devices: Pick<Devices, 'settings'>;
   readonly unread: Pick<Unread, 'of'>;
-  readonly lanes: Pick<Lanes, 'peek' | 'load'>;
+  readonly lanes: Pick<Lanes, 'peek' | 'freshMany'>;
   readonly log: Logger;
   readonly index: InboxIndex;
   readonly frames: Frames;
@@ -60,7 +60,6 @@ export class InboxReceipts {
   readonly #parts: InboxReceiptsParts;
   readonly #marks: InboxMarks;
   readonly #listening: Stoppable;
-  readonly #loads = new Slots(LOADS_AT_ONCE);
   readonly #lanesTold = new Slots(LANES_AT_ONCE);
   #waiting = new Map<LaneId, Map<UserId, Waiting>>();
   #size = 0;
@@ -110,14 +109,18 @@ export class InboxReceipts {
       user,
       some.map(({ lane }) => lane),
     );
-    let loads = LOADS;
-    const ownFrames = some.map(async ({ lane, seq }): Promise<ReceiptFrame[]> => {
+    const told = some.flatMap(({ lane, seq }) => {
       const mine = marks.get(lane);
       // That one's devices have received what they have received is no news.
-      if (!mine || (mine.read === 0 && !news.has(lane))) return [];
-      // Who has read everything has nothing unread: that needs no look at the lane.
+      return mine && (mine.read > 0 || news.has(lane)) ? [{ lane, seq, mine }] : [];
+    });
+    // Who has read everything has nothing unread: that needs no look at the lane.
+    const unread = told.filter(({ seq, mine }) => mine.read < seq).map(({ lane }) => lane);
+    let loads = LOADS;
+    const states = await this.#statesOf(unread.filter((lane) => this.#parts.lanes.peek(lane) || loads-- > 0));
+    const ownFrames = told.map(async ({ lane, seq, mine }): Promise<readonly ReceiptFrame[]> => {
       if (mine.read >= seq) return [frameOf(lane, user, { ...mine, unread: 0 })];
-      const loaded = this.#parts.lanes.peek(lane) ?? (loads-- > 0 ? await this.#load(lane) : undefined);
+      const loaded = states.get(lane);
       return loaded ? this.#own(loaded, user, mine) : [];
     });
     const others = [...news].slice(0, NEWS_OTHERS).concat(recent.slice(0, RECENT_OTHERS).map(({ lane }) => lane));
@@ -126,13 +129,11 @@ export class InboxReceipts {
   }
 
   async #others(user: UserId, lanes: readonly LaneId[]): Promise<ReceiptFrame[]> {
-    const small: { readonly loaded: Loaded; readonly marks: ReadonlyMap<UserId, Mine> }[] = [];
-    const look = async (lane: LaneId): Promise<void> => {
-      const loaded = this.#parts.lanes.peek(lane) ?? (await this.#load(lane));
-      if (loaded.lane.members.has(user) && isSmall(loaded))
-        small.push({ loaded, marks: await this.#marks.ofAll(lane) });
-    };
-    await Promise.all(lanes.map(look));
+    const states = [...(await this.#statesOf(lanes)).values()];
+    const visible = states.filter((loaded) => loaded.lane.members.has(user) && isSmall(loaded));
+    const small = await Promise.all(
+      visible.map(async (loaded) => ({ loaded, marks: await this.#marks.ofAll(loaded.lane.id) })),
+    );
     const settings = await this.#settings(small.flatMap(({ marks }) => [...marks.keys()]));
     return small.flatMap(({ loaded, marks }) =>
       [...marks].flatMap(([other, mine]) => {
@@ -198,7 +199,8 @@ export class InboxReceipts {
   /** False: it could not be looked up, and waits again. */
   async #tellLane(lane: LaneId, users: ReadonlyMap<UserId, Waiting>): Promise<boolean> {
     try {
-      const loaded = this.#parts.lanes.peek(lane) ?? (await this.#load(lane));
+      const loaded = (await this.#statesOf([lane])).get(lane);
+      if (!loaded) return true;
       const small = isSmall(loaded);
       const own = [...users.keys()].filter((user) => this.#parts.index.users.has(user));
       const marks = await (small ? this.#marks.ofAll(lane) : this.#marks.ofSome(lane, own));
@@ -252,8 +254,8 @@ export class InboxReceipts {
     return [frameOf(loaded.lane.id, user, { delivered: mine.delivered, read, unread })];
   }
 
-  #load(lane: LaneId): Promise<Loaded> {
-    return this.#loads.hold(async () => this.#parts.lanes.load(lane));
+  #statesOf(lanes: readonly LaneId[]): Promise<ReadonlyMap<LaneId, Loaded>> {
+    return statesAsGiven(this.#parts, lanes);
   }
 
   async #settings(users: readonly UserId[]): Promise<ReadonlyMap<UserId, Settings>> {

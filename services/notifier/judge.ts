@@ -1,6 +1,5 @@
 /** Asks the stores what a decision needs, as fresh as they are, and decides: the same before a push is queued and before it goes. */
 import type { Millis, Revision, Seq, UserId } from '../../schema/ids.ts';
-import type { Journal } from '../journal/journal.ts';
 import { type Lanes, type Loaded, PoisonedLane } from '../journal/lanes.ts';
 import { lastSentBy } from '../lane/sent.ts';
 import type { Logger } from '../logger.ts';
@@ -11,7 +10,6 @@ import { readSeqOf } from '../views/unread.ts';
 import { recipientsOf, type Told, undeliveredOf, type Verdict, verdictOf } from './undelivered.ts';
 
 export interface JudgeParts {
-  readonly journal: Pick<Journal, 'lastRevisions'>;
   readonly lanes: Lanes;
   readonly board: Pick<ReceiptBoard, 'of'>;
   readonly devices: Pick<Devices, 'of' | 'mutedIn' | 'settings'>;
@@ -48,22 +46,13 @@ const USERS_AT_ONCE = 1_000;
  * Each lane at least as new as it was at the call; whatever is cached and still the newest costs one question for all of them.
  * Lanes that cannot be read for good are left out, with an alarm. Throws JournalUnavailable.
  */
-export async function freshLanes({ journal, lanes, log }: JudgeParts, ids: readonly Loaded['lane']['id'][]) {
-  const last = await journal.lastRevisions(ids);
-  const fresh = await Promise.all(
-    ids.map(async (id) => {
-      const cached = lanes.peek(id);
-      if (cached && cached.revision >= (last.get(id) ?? 0)) return cached;
-      try {
-        return await lanes.fresh(id);
-      } catch (error) {
-        if (!(error instanceof PoisonedLane)) throw error;
-        log.error({ alarm: 'poisoned', err: error, lane: id }, 'nothing of a poisoned lane is pushed');
-        return undefined;
-      }
-    }),
-  );
-  return new Map(fresh.flatMap((loaded) => (loaded ? [[loaded.lane.id, loaded] as const] : [])));
+export async function freshLanes({ lanes, log }: JudgeParts, ids: readonly Loaded['lane']['id'][]) {
+  const fresh = new Map<Loaded['lane']['id'], Loaded>();
+  for (const [id, loaded] of await lanes.freshMany(ids)) {
+    if (!(loaded instanceof PoisonedLane)) fresh.set(id, loaded);
+    else log.error({ alarm: 'poisoned', err: loaded, lane: id }, 'nothing of a poisoned lane is pushed');
+  }
+  return fresh;
 }
 
 /** Throws HistoryUnavailable, JournalUnavailable. */

@@ -1,7 +1,7 @@
 /** Everything that can be read once, and users. */
 import type { QueryConversationArgs, QueryConversationsArgs, QueryMessageArgs } from '../../../schema/generated.ts';
 import type { UserId } from '../../../schema/ids.ts';
-import { type Lanes, type Loaded, PoisonedLane } from '../../journal/lanes.ts';
+import { type Lanes, PoisonedLane } from '../../journal/lanes.ts';
 import { laneIdOf, placeOf } from '../../lane/parse.ts';
 import type { Logger } from '../../logger.ts';
 import { activityCursor, activityOfCursor, type Connection, connectionOf, sizeOf } from '../../views/connection.ts';
@@ -13,7 +13,7 @@ import { type ConversationSource, conversationOf } from './conversation.ts';
 import type { MessageSource } from './events.ts';
 
 interface QueryParts {
-  readonly lanes: Pick<Lanes, 'load'>;
+  readonly lanes: Pick<Lanes, 'freshMany'>;
   readonly history: Pick<History, 'conversationsOf'>;
   readonly reads: Pick<Reads, 'event'>;
   readonly log: Logger;
@@ -60,34 +60,20 @@ async function conversationsPage(
   charge(limit);
   const after = args.after === null || args.after === undefined ? undefined : activityOfCursor('after', args.after);
   const found = await history.conversationsOf(identity.actor.user, { limit: limit + 1, ...(after ? { after } : {}) });
-  const page = await Promise.all(
-    found.slice(0, limit).map(async ({ lane, lastActivityAt }) => {
-      const loaded = await loadedOrNot(lanes, lane, log);
-      const node = loaded && conversationOf(loaded, identity);
-      // The list may be behind the lane: who has left meanwhile does not see it any more.
-      return node ? [{ node, cursor: activityCursor(lastActivityAt, lane) }] : [];
-    }),
-  );
-  const edges = page.flat();
+  const listed = found.slice(0, limit);
+  // The list may be behind the lanes, which say what is shown of it, and whether at all.
+  const states = await lanes.freshMany(listed.map(({ lane }) => lane));
+  const edges = listed.flatMap(({ lane, lastActivityAt }) => {
+    const loaded = states.get(lane);
+    // One that cannot be read leaves a gap in the list, not the list away.
+    if (loaded instanceof PoisonedLane) log.error({ err: loaded, lane }, 'a poisoned lane is left out of a list');
+    const node = !loaded || loaded instanceof PoisonedLane ? null : conversationOf(loaded, identity);
+    return node ? [{ node, cursor: activityCursor(lastActivityAt, lane) }] : [];
+  });
   const cursors = new Map(edges.map(({ node, cursor }) => [node, cursor]));
   const nodes = edges.map(({ node }) => node);
   const more = { before: after !== undefined, after: found.length > limit };
   return connectionOf(nodes, (node) => cursors.get(node) ?? '', more);
-}
-
-/** One lane that cannot be read leaves a gap in the list, not the list away. */
-async function loadedOrNot(
-  lanes: Pick<Lanes, 'load'>,
-  id: Loaded['lane']['id'],
-  log: Logger,
-): Promise<Loaded | undefined> {
-  try {
-    return await lanes.load(id);
-  } catch (error) {
-    if (!(error instanceof PoisonedLane)) throw error;
-    log.error({ err: error, lane: id }, 'a poisoned lane is left out of a list');
-    return undefined;
-  }
 }
 
 export const userResolvers = (people: People) => ({
