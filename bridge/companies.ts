@@ -3,6 +3,7 @@ import type { LaneId } from '../schema/ids.ts';
 import { revisionOf } from '../schema/ids.ts';
 import type { Journal, StoredRecord } from '../services/journal/journal.ts';
 import { type Lanes, PoisonedLane } from '../services/journal/lanes.ts';
+import { readLane } from '../services/journal/read-lane.ts';
 import type { Logger } from '../services/logger.ts';
 import { type Company, companyAt, NOBODY, toldOf } from './company.ts';
 
@@ -13,7 +14,6 @@ export interface CompaniesParts {
 }
 
 const LOADS_AT_ONCE = 32;
-const READ_PAGE = 1_000;
 
 export class Companies {
   readonly #parts: CompaniesParts;
@@ -80,16 +80,13 @@ export class Companies {
   /** From the lane's first record up to this one. */
   async #fold({ lane, revision }: StoredRecord): Promise<Company> {
     let company = NOBODY;
-    for (let from = revisionOf(1); ; ) {
-      const { records, complete } = await this.#parts.journal.read(lane, from, { limit: READ_PAGE });
-      for (const stored of records) {
+    for await (const page of readLane(this.#parts.journal, lane, revisionOf(1), revision))
+      for (const stored of page) {
         if (stored.revision >= revision) return company;
         if (!stored.record) throw new PoisonedLane(`its record at stream sequence ${stored.revision} cannot be read`);
         for (const event of stored.record.events) company = toldOf(company, event).after;
-        from = revisionOf(stored.revision + 1);
       }
-      if (complete) return company;
-    }
+    return company;
   }
 
   #keep(lane: LaneId, seq: number, company: Company): void {

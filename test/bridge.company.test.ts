@@ -3,12 +3,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { Companies } from '../bridge/companies.ts';
 import { type Company, companyAt, NOBODY, toldOf } from '../bridge/company.ts';
 import { externalCaughtUp, externalEvent, externalReset } from '../bridge/external.ts';
 import type { LaneEvent } from '../schema/events.ts';
-import { type AppId, parseAppId, userOfApp } from '../schema/ids.ts';
+import { type AppId, parseAppId, revisionOf, userOfApp } from '../schema/ids.ts';
+import { Lanes } from '../services/journal/lanes.ts';
+import { MemoryJournal } from '../services/journal/memory.ts';
 import { emptyLane, evolve, type Lane, visible } from '../services/lane/lane.ts';
 import { LANE } from './support/commands.ts';
+import { LaggingJournal } from './support/lagging-journal.ts';
+import { silent } from './support/projecting.ts';
 
 const APPS = ['one', 'two', 'three'].map((name) => parseAppId(name) as AppId);
 
@@ -151,5 +156,19 @@ describe('the forms of what integrations get', () => {
       expect(schema.safeParse({ ...example, later: 1 }).error).toBeUndefined();
       for (const name of required) expect(schema.safeParse({ ...example, [name]: undefined }).success).toBe(false);
     }
+  });
+});
+
+describe('the company of a record', () => {
+  it('is told from the whole lane, however far the replica that answers is behind', async () => {
+    const [one] = APPS as [AppId];
+    const rest = [{ kind: 'say' }, { kind: 'go', who: userOfApp(one) }];
+    const store = new MemoryJournal({ partitions: 1 });
+    for (const [i, event] of eventsOf({ first: ['alice', userOfApp(one)], rest }).entries())
+      await store.append({ v: 1, id: `r${i}`, lane: LANE, events: [event] }, revisionOf(i));
+    const { records } = await store.read(LANE, revisionOf(2), { limit: 1 });
+    const lanes = new Lanes(store, { maxWeight: 1_000, log: silent });
+    const companies = new Companies({ journal: new LaggingJournal(store, 60), lanes, log: silent }, 10);
+    expect(await companies.before(records)).toEqual([new Set([one])]);
   });
 });

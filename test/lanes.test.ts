@@ -9,6 +9,7 @@ import { MemoryJournal } from '../services/journal/memory.ts';
 import { evolve } from '../services/lane/lane.ts';
 import { LANE } from './support/commands.ts';
 import { FaultyJournal, GOOD_DAY } from './support/faulty-journal.ts';
+import { LaggingJournal } from './support/lagging-journal.ts';
 import { LossyLive } from './support/stream-rig.ts';
 
 const log = pino({ level: 'silent' });
@@ -222,5 +223,26 @@ describe('many lanes at once', () => {
     expect(all.size).toBe(ids.length);
     journal.misfortune = { append: () => 'none', read: () => true };
     await expect(lanes.freshMany(ids)).rejects.toBeInstanceOf(JournalUnavailable);
+  });
+});
+
+describe('a replica that lags behind the leader', () => {
+  it('is waited for', async () => {
+    const lanes = lanesOver(new LaggingJournal(await filled(3), 60));
+    expect((await lanes.fresh(LANE)).lane.seq).toBe(3);
+  });
+
+  it('for too long makes the lane unavailable, not poisoned', async () => {
+    const lanes = lanesOver(new LaggingJournal(await filled(3), Number.POSITIVE_INFINITY));
+    await expect(lanes.fresh(LANE)).rejects.toBeInstanceOf(JournalUnavailable);
+  });
+
+  it('or shows what its leader does not, poisons nothing', async () => {
+    const journal = new LaggingJournal(await filled(3), 0);
+    journal.shown = (record) =>
+      record.revision === 2 ? { ...record, record: undefined, payload: Buffer.of() } : record;
+    await expect(lanesOver(journal).fresh(LANE)).rejects.toBeInstanceOf(JournalUnavailable);
+    journal.shown = (record) => record;
+    expect((await lanesOver(journal).fresh(LANE)).lane.seq).toBe(3);
   });
 });

@@ -120,6 +120,10 @@ class JetStream implements JetStreamJournal {
     return this.#reads.read(lane, from, options);
   }
 
+  next(lane: LaneId, from: Revision) {
+    return this.#reads.next(lane, from);
+  }
+
   readSnapshot(lane: LaneId) {
     return this.#snapshots.read(lane);
   }

@@ -73,6 +73,8 @@ export interface Journal {
    * compares with `last`. Never returns a partial answer as whole: a stalled read throws JournalUnavailable.
    */
   read(lane: LaneId, from: Revision, options?: ReadOptions): Promise<ReadResult>;
+  /** The lane's first record with revision ≥ `from` as its leader has it; undefined: there is none. Throws JournalUnavailable. */
+  next(lane: LaneId, from: Revision): Promise<StoredRecord | undefined>;
   /** Undefined: none, or not readable, or of another version. Throws JournalUnavailable. */
   readSnapshot(lane: LaneId): Promise<StoredSnapshot | undefined>;
   /** Compare-and-set by revision: never replaces a newer snapshot. Best effort; false when it was not written. Never throws. */

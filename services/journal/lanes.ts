@@ -6,7 +6,8 @@ import { type LaneId, type Revision, revisionOf } from '../../schema/ids.ts';
 import { emptyLane, evolve, type Lane, weightOf } from '../lane/lane.ts';
 import { laneOfSnapshot, snapshotOf } from '../lane/snapshot.ts';
 import type { Logger } from '../logger.ts';
-import type { Journal, StoredRecord } from './journal.ts';
+import { type Journal, JournalUnavailable, type StoredRecord } from './journal.ts';
+import { readLane } from './read-lane.ts';
 
 /** A lane's state after its record `revision`; revision 0 and no recordId where the lane has no record. */
 export interface Loaded {
@@ -24,8 +25,6 @@ export class PoisonedLane extends Error {
 const SNAPSHOT_EVENTS = 1_000;
 const SNAPSHOT_WRITES_AT_ONCE = 2;
 const READ_PAGE = 1_000;
-/** A replica that lags behind the leader is asked again this often before the read counts as failed. */
-const LAGGING_READS = 50;
 /** Lanes that one call reads at a time. */
 const LANES_AT_ONCE = 32;
 
@@ -156,12 +155,11 @@ export class Lanes {
     if (known && (await this.#stands(known, last))) known.connection = connection;
     else if (known) this.forget(id);
     if (last) this.advance([last]);
-    let loaded = this.#use(id)?.loaded ?? (await this.#readOnce(id));
-    for (let reads = 0; loaded.revision < end; reads++) {
-      if (reads > LAGGING_READS) throw new PoisonedLane(`lane ${id}: its records do not follow each other`);
-      loaded = await this.#readOn(loaded, connection);
-    }
-    return loaded;
+    const loaded = this.#use(id)?.loaded ?? (await this.#readOnce(id));
+    let now = loaded;
+    for await (const page of readLane(this.#journal, id, revisionOf(loaded.revision + 1), end))
+      now = await this.#folded(now, page);
+    return now === loaded ? loaded : this.#newest(now, connection);
   }
 
   /** Whether the lane has the record that a state ends at. A lane that is shorter, or has another one there, was restored. */
@@ -217,13 +215,33 @@ export class Lanes {
       const { records, complete } = await this.#journal.read(now.lane.id, revisionOf(now.revision + 1), {
         limit: READ_PAGE,
       });
-      for (const record of records) now = fold(now, record);
-      if (!complete) continue;
-      const cached = this.peek(now.lane.id);
-      if (cached && cached.revision >= now.revision) return cached;
-      this.#keep(now, connection, snapshotSeq);
-      return now;
+      now = await this.#folded(now, records);
+      if (complete) return this.#newest(now, connection, snapshotSeq);
     }
+  }
+
+  /** Keeps `now`, unless what is cached is newer. */
+  #newest(now: Loaded, connection: number, snapshotSeq?: number): Loaded {
+    const cached = this.peek(now.lane.id);
+    if (cached && cached.revision >= now.revision) return cached;
+    this.#keep(now, connection, snapshotSeq);
+    return now;
+  }
+
+  /** Poison is only what the leader shows, too: any other odd record is one replica's, and the lane cannot be read now. */
+  async #folded(loaded: Loaded, records: readonly StoredRecord[]): Promise<Loaded> {
+    let now = loaded;
+    for (const record of records) {
+      try {
+        now = fold(now, record);
+      } catch (error) {
+        if (!(error instanceof PoisonedLane)) throw error;
+        const said = await this.#journal.next(record.lane, revisionOf(now.revision + 1));
+        if (said?.revision === record.revision && Buffer.compare(said.payload, record.payload) === 0) throw error;
+        throw new JournalUnavailable(`${error.message}; its leader shows another`, { cause: error });
+      }
+    }
+    return now;
   }
 
   #keep(loaded: Loaded, connection?: number, snapshotSeq?: number): void {

@@ -87,6 +87,11 @@ export class MemoryJournal implements Journal {
     return Promise.resolve({ records, complete: start + records.length === all.length });
   }
 
+  next(lane: LaneId, from: Revision): Promise<StoredRecord | undefined> {
+    const all = this.#lanes.get(lane) ?? [];
+    return Promise.resolve(all[firstAtLeast(all, from)]);
+  }
+
   readSnapshot(lane: LaneId): Promise<StoredSnapshot | undefined> {
     const found = this.#snapshots.get(lane);
     return Promise.resolve(

@@ -53,6 +53,11 @@ export class Reads {
     return answer && storedRecordOf(answer);
   }
 
+  next(lane: LaneId, from: Revision): Promise<StoredRecord | undefined> {
+    const partition = partitionOf(lane, this.#partitions);
+    return this.#fromLeader(partition, { seq: Math.max(1, from), next_by_subj: laneSubject(partition, lane) });
+  }
+
   async lastRevisions(lanes: readonly LaneId[]): Promise<ReadonlyMap<LaneId, Revision>> {
     const byPartition = new Map<number, LaneId[]>();
     for (const lane of new Set(lanes)) {

@@ -4,7 +4,7 @@
  */
 import type { NoPushReason, WorkItem } from '../../schema/delivery.ts';
 import type { LaneId, Millis, UserId } from '../../schema/ids.ts';
-import type { Journal } from '../journal/journal.ts';
+import { type Journal, JournalUnavailable } from '../journal/journal.ts';
 import type { Taken, UndeliveredQueue } from '../journal/undelivered.ts';
 import { pause } from '../persist.ts';
 import type { Devices } from '../views/devices.ts';
@@ -20,7 +20,7 @@ import type { PushMessage, PushResult } from './push.ts';
 import type { Outlets } from './queue.ts';
 import { settledBy } from './settle.ts';
 import { takeTokenNews } from './token-news.ts';
-import type { Target } from './undelivered.ts';
+import { isExpired, type Target } from './undelivered.ts';
 
 export interface WorkerParts extends JudgeParts, BadgeParts {
   readonly journal: Journal;
@@ -131,6 +131,8 @@ export class Worker {
     try {
       const asOf = clock();
       const loaded = (await freshLanes(this.#parts, [lane])).get(lane);
+      // A lane that cannot be read says nothing of its messages: they wait for as long as somebody may want to hear of them.
+      if (!loaded && !isExpired(item, asOf)) throw new JournalUnavailable(`lane ${lane}: it cannot be read`);
       const event = loaded && (await readMessage(journal, loaded, item));
       if (!loaded || !event) return await ledger.withdraw(subject, new Map([['EXPIRED', item.u]]));
       const among = new Set(item.u);

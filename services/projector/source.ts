@@ -1,7 +1,7 @@
 /** Stored records up to a fixed end, of a partition or of one lane. */
 import { type LaneId, type Revision, revisionOf } from '../../schema/ids.ts';
 import type { Journal, StoredRecord } from '../journal/journal.ts';
-import { readLane } from '../views/tail.ts';
+import { readLane } from '../journal/read-lane.ts';
 
 /** The records with `from` ≤ revision ≤ `upTo`, in order. */
 export type Source = (from: Revision, upTo: Revision) => AsyncIterable<readonly StoredRecord[]>;

@@ -4,9 +4,10 @@ import { type Revision, revisionOf } from '../../schema/ids.ts';
 import { partitionOf } from '../../schema/subjects.ts';
 import { type Journal, JournalUnavailable } from '../journal/journal.ts';
 import type { Loaded } from '../journal/lanes.ts';
+import { readLane } from '../journal/read-lane.ts';
 import { type History, HistoryUnavailable } from './history.ts';
 import type { StoredEvent } from './history-at.ts';
-import { eventsOf, readLane } from './tail.ts';
+import { eventsOf } from './tail.ts';
 
 const PAGE = 500;
 /** A place in the lane that is found by search may be this many events before the one wanted. */

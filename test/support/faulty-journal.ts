@@ -71,6 +71,7 @@ export class FaultyJournal implements Journal {
   last = (lane: LaneId) => this.#read(() => this.#inner.last(lane));
   lastRevisions = (lanes: readonly LaneId[]) => this.#read(() => this.#inner.lastRevisions(lanes));
   read: Journal['read'] = (lane, from, options) => this.#read(() => this.#inner.read(lane, from, options));
+  next = (lane: LaneId, from: Revision) => this.#read(() => this.#inner.next(lane, from));
   readSnapshot = (lane: LaneId) => this.#read(() => this.#inner.readSnapshot(lane));
   partitionEnd = (partition: number) => this.#read(() => this.#inner.partitionEnd(partition));
   writeSnapshot = (lane: LaneId, snapshot: StoredSnapshot) => this.#inner.writeSnapshot(lane, snapshot);

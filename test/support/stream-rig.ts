@@ -134,6 +134,7 @@ export class LossyLive implements Journal {
   append: Journal['append'] = (record, expected) => this.#inner.append(record, expected);
   last: Journal['last'] = (lane) => this.#inner.last(lane);
   lastRevisions: Journal['lastRevisions'] = (lanes) => this.#inner.lastRevisions(lanes);
+  next: Journal['next'] = (lane, from) => this.#inner.next(lane, from);
   readSnapshot: Journal['readSnapshot'] = (lane) => this.#inner.readSnapshot(lane);
   writeSnapshot: Journal['writeSnapshot'] = (lane, snapshot) => this.#inner.writeSnapshot(lane, snapshot);
   partitionEnd: Journal['partitionEnd'] = (partition) => this.#inner.partitionEnd(partition);
