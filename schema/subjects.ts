@@ -1,7 +1,7 @@
 /**
  * Every NATS subject and stream name of Lanes, built from parsed ids only, so that no input can add a token or a wildcard.
  */
-import { type AppId, type LaneId, parseAppId } from './ids.ts';
+import { type AppId, type LaneId, parseAppId, type UserId } from './ids.ts';
 
 /** The partitions that one installation may have; fixed when its streams are made. */
 export const MAX_PARTITIONS = 256;
@@ -47,6 +47,14 @@ export const allIntegrationSubjects = 'chat.integration.*';
 export const liveIntegrationSubjects = 'chat.integration.*.live';
 /** In the server's mapping syntax. */
 export const integrationRepublishTarget = 'chat.integration.{{wildcard(1)}}.live';
+
+/** From when on a user's tokens count, one subject each, in base64url: a user's id may not be a token of a subject. And the server's copy. */
+export const revocationSubject = (user: UserId): string =>
+  `chat.revocation.${Buffer.from(user, 'utf8').toString('base64url')}`;
+export const allRevocationSubjects = 'chat.revocation.*';
+export const liveRevocationSubjects = 'chat.revocation.*.live';
+/** In the server's mapping syntax. */
+export const revocationRepublishTarget = 'chat.revocation.{{wildcard(1)}}.live';
 
 /** An integration's own branch: nothing else of `chat.` is anybody's but ours. */
 const branchOf = (app: AppId): string => `chat.app.${app}`;
@@ -134,6 +142,7 @@ export const laneStream = (partition: number): string => `LANES_${partition}`;
 export const receiptStream = (partition: number): string => `RECEIPTS_${partition}`;
 export const UNDELIVERED_STREAM = 'UNDELIVERED';
 export const INTEGRATION_STREAM = 'LANES_INTEGRATIONS';
+export const REVOCATION_STREAM = 'LANES_REVOCATIONS';
 export const BRIDGE_STREAM = 'LANES_BRIDGE';
 export const ADVISORY_STREAM = 'LANES_ADVISORIES';
 export const WEBHOOK_STREAM = 'LANES_WEBHOOKS';

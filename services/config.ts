@@ -33,7 +33,12 @@ export type MongoAddress = {
   readonly auth: { readonly username: string; readonly password: string } | null;
 };
 /** What a token is checked with. `development`: the secret was made here, so that `lanes token` may sign with it. */
-export type TokenTrust = { readonly issuer: string | null; readonly audience: string | null } & (
+export type TokenTrust = {
+  readonly issuer: string | null;
+  readonly audience: string | null;
+  /** The claim that says who its bearer is. */
+  readonly userClaim: string;
+} & (
   | { readonly kind: 'secret'; readonly secret: string; readonly development: boolean }
   | { readonly kind: 'jwks'; readonly url: string }
 );
@@ -102,6 +107,7 @@ const NAMES = z.object({
   LANES_JWKS_URL: webUrl(),
   LANES_JWT_ISSUER: text(),
   LANES_JWT_AUDIENCE: text(),
+  LANES_JWT_USER_CLAIM: z.string().default('sub'),
   LANES_ORIGINS: text(),
   LANES_TRUSTED_PROXIES: text(),
   LANES_GRAPHIQL: flag().optional(),
@@ -145,6 +151,7 @@ export function readSettings(environment: Environment = process.env) {
     throw new ConfigError('LANES_ENV=production needs LANES_JWT_SECRET or LANES_JWKS_URL: who signs the tokens?');
   if (named.LANES_JWT_SECRET !== null && named.LANES_JWKS_URL !== null)
     throw new ConfigError('LANES_JWT_SECRET and LANES_JWKS_URL are both set: only one can say who signs the tokens');
+  if (mode === 'production') refuseOpenIssuer(named);
   return {
     environment: mode as 'development' | 'production',
     host: named.LANES_HOST,
@@ -189,6 +196,7 @@ export function readSettings(environment: Environment = process.env) {
       jwksUrl: named.LANES_JWKS_URL,
       issuer: named.LANES_JWT_ISSUER,
       audience: named.LANES_JWT_AUDIENCE,
+      userClaim: named.LANES_JWT_USER_CLAIM,
     },
     /** null: the own origin, and any loopback origin in development. */
     origins: originsOf(named.LANES_ORIGINS),
@@ -216,6 +224,23 @@ export function readSettings(environment: Environment = process.env) {
     /** Pushes carry no text, no title and no name. */
     pushPrivacy: named.LANES_PUSH_PRIVACY,
   };
+}
+
+/** One issuer signs for many, and its keys come over the network: without these, a token made for somebody else would be good here. */
+function refuseOpenIssuer({
+  LANES_JWKS_URL: url,
+  LANES_JWT_ISSUER: issuer,
+  LANES_JWT_AUDIENCE: audience,
+}: Named): void {
+  if (url === null) return;
+  if (!url.startsWith('https:')) throw new ConfigError('LANES_JWKS_URL must be https in production');
+  const missing = Object.entries({ LANES_JWT_ISSUER: issuer, LANES_JWT_AUDIENCE: audience }).filter(
+    ([, is]) => is === null,
+  );
+  if (missing.length > 0)
+    throw new ConfigError(
+      `${missing.map(([name]) => name).join(', ')} is missing: with LANES_JWKS_URL it is needed in production`,
+    );
 }
 
 function parseNames(environment: Environment): Named {

@@ -2,8 +2,20 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { codesOf, post, rawSocket, startApi, type TestApi, tokenFor } from './support/api.ts';
+import { Auth } from '../services/api/auth.ts';
+import {
+  codesOf,
+  eventsFrom,
+  post,
+  rawSocket,
+  socketOf,
+  startApi,
+  type TestApi,
+  tokenFor,
+  until,
+} from './support/api.ts';
 import { startServers, type TestServers } from './support/servers.ts';
 
 let servers: TestServers;
@@ -209,17 +221,21 @@ describe('keys of a key server', () => {
   let url: string;
   let keys: { readonly publicKey: CryptoKey; readonly privateKey: CryptoKey };
   let answering = true;
-  let others: readonly object[] = [];
+  let asked = 0;
+  /** The set, by the name of each key. */
+  let inSet: Readonly<Record<string, CryptoKey>> = {};
 
   beforeAll(async () => {
     keys = await generateKeyPair('ES256');
+    inSet = { k1: keys.publicKey };
     keyServer = createServer(async (_, response) => {
+      asked++;
       if (!answering) return void response.writeHead(500).end();
-      response.end(
-        JSON.stringify({
-          keys: [{ ...(await exportJWK(keys.publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' }, ...others],
-        }),
-      );
+      const jwkOf = async ([kid, key]: [string, CryptoKey]) => ({
+        ...(await exportJWK(key)),
+        ...{ kid, alg: 'ES256', use: 'sig', ext: false },
+      });
+      response.end(JSON.stringify({ keys: await Promise.all(Object.entries(inSet).map(jwkOf)) }));
     });
     await new Promise<void>((listening) => keyServer.listen(0, '127.0.0.1', listening));
     url = `http://127.0.0.1:${(keyServer.address() as AddressInfo).port}/jwks.json`;
@@ -238,6 +254,8 @@ describe('keys of a key server', () => {
       .setExpirationTime(soon())
       .sign(key);
   const settings = (more: Record<string, string> = {}) => ({
+    // In production the address would have to be https.
+    LANES_ENV: 'development',
     LANES_JWKS_URL: url,
     LANES_JWT_ISSUER: 'https://login.example',
     LANES_JWT_AUDIENCE: 'lanes',
@@ -278,7 +296,70 @@ describe('keys of a key server', () => {
     expect(await socket.closed()).toEqual({ code: 1013, reason: 'overloaded' });
     answering = true;
     expect((await askWith(strict, bearer(await signed('alice')))).status).toBe(200);
-    others = [];
+    await strict.stop();
+  });
+
+  it('that the issuer takes away are no good any more, remembered or not, nor what was opened with them', async () => {
+    const strict = await startApi(servers, settings());
+    const old = await signed('alice');
+    expect((await askWith(strict, bearer(old))).status).toBe(200);
+    const socket = await socketOf(strict, old);
+    const FOLLOW = 'subscription { inbox(device: "d") { __typename } }';
+    const stream = await eventsFrom(strict, FOLLOW, {}, { token: old });
+    const next = await generateKeyPair('ES256');
+    inSet = { k2: next.publicKey };
+    // The first token of a new key makes the set be read.
+    const changed = performance.now();
+    const fresh = await signed('alice', { kid: 'k2', key: next.privateKey });
+    expect((await askWith(strict, bearer(fresh))).status).toBe(200);
+    expect(codesOf(await askWith(strict, bearer(old)))).toEqual(['UNAUTHENTICATED']);
+    expect(await socket.closed()).toEqual({ code: 4403, reason: 'token-expired' });
+    while (await stream.next());
+    expect(performance.now() - changed).toBeLessThan(2_000);
+    // While the server does not answer, what it named last stands.
+    answering = false;
+    const made = await signed('bob', { kid: 'k2', key: next.privateKey });
+    expect((await askWith(strict, bearer(made))).status).toBe(200);
+    answering = true;
+    const before = asked;
+    for (let i = 0; i < 100; i++)
+      expect((await askWith(strict, bearer(await signed('alice', { kid: `k${i + 3}` })))).status).toBe(401);
+    expect(asked - before).toBeLessThan(10);
+    inSet = { k1: keys.publicKey };
+    await strict.stop();
+  });
+
+  it('are asked for by themselves, too', async () => {
+    const trust = { kind: 'jwks', url, issuer: null, audience: null, userClaim: 'sub' } as const;
+    const auth = new Auth({ trust, revocations: { before: () => 0 }, log: pino({ level: 'silent' }), askEveryMs: 20 });
+    const authorization = `Bearer ${await signed('alice')}`;
+    const verified = await until(async () => {
+      const answer = await auth.verify(authorization, undefined);
+      return answer.kind === 'identity' && answer;
+    });
+    expect(auth.standingOf(verified.identity)).toBe('good');
+    expect(auth.recall(authorization, undefined)?.kind).toBe('identity');
+    inSet = {};
+    await until(() => auth.standingOf(verified.identity) === 'unsigned');
+    expect(auth.recall(authorization, undefined)).toBeUndefined();
+    inSet = { k1: keys.publicKey };
+    auth.stop();
+  });
+
+  it('may name the user in another claim', async () => {
+    const strict = await startApi(servers, settings({ LANES_JWT_USER_CLAIM: 'preferred_username' }));
+    const token = (claims: Record<string, unknown>) =>
+      new SignJWT(claims)
+        .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
+        .setSubject('0000-1111')
+        .setIssuer('https://login.example')
+        .setAudience('lanes')
+        .setExpirationTime(soon())
+        .sign(keys.privateKey);
+    const answer = await askWith(strict, bearer(await token({ preferred_username: 'ada' })));
+    expect(answer.data).toEqual({ me: { id: 'ada' } });
+    for (const claims of [{}, { preferred_username: 7 }, { preferred_username: 'app_x' }])
+      expect((await askWith(strict, bearer(await token(claims)))).status).toBe(401);
     await strict.stop();
   });
 });

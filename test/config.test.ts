@@ -58,6 +58,10 @@ describe('settings', () => {
     [{ LANES_JWKS_URL: 'file:///etc/passwd' }, 'LANES_JWKS_URL'],
     [{ LANES_JWKS_URL: 'https://a.example/keys', LANES_JWT_SECRET: JWT_SECRET }, 'LANES_JWT_SECRET and LANES_JWKS_URL'],
     [{ LANES_ENV: 'production' }, 'LANES_JWT_SECRET'],
+    [{ LANES_JWKS_URL: 'http://a.example/keys', LANES_JWT_ISSUER: 'i', LANES_JWT_AUDIENCE: 'a' }, 'must be https'],
+    [{ LANES_JWKS_URL: 'https://a.example/keys', LANES_JWT_AUDIENCE: 'a' }, 'LANES_JWT_ISSUER is missing'],
+    [{ LANES_JWKS_URL: 'https://a.example/keys', LANES_JWT_ISSUER: 'i' }, 'LANES_JWT_AUDIENCE is missing'],
+    [{ LANES_JWKS_URL: 'https://a.example/keys' }, 'LANES_JWT_ISSUER, LANES_JWT_AUDIENCE is missing'],
     [{ LANES_NATS_URL: 'http://a:1' }, 'LANES_NATS_URL'],
     [{ LANES_NATS_USER: 'a', LANES_NATS_PASSWORD: 'b' }, 'LANES_NATS_URL'],
     [{ LANES_NATS_URL: 'nats://a', LANES_NATS_USER: 'a' }, 'LANES_NATS_PASSWORD'],
@@ -149,7 +153,7 @@ describe('settings', () => {
       natsCalloutSeedFile: '/d/seed',
       natsPublic: { nats: 'nats://a:1', webSocket: null, mqtt: 'mqtt://a:2' },
       mongo: { url: 'mongodb://a/lanes', database: 'lanes', auth: { username: 'm', password: '/' } },
-      jwt: { kind: 'secret', secret: JWT_SECRET, development: true, issuer: null, audience: null },
+      jwt: { kind: 'secret', secret: JWT_SECRET, development: true, issuer: null, audience: null, userClaim: 'sub' },
       storeBytes: 100_000_000,
     } as const;
     const child = readSettings(environmentOf(config, { LANES_PORT: '5000', PATH: '/bin' }));

@@ -27,7 +27,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { REFUSALS } from '../schema/commands.ts';
-import { INSTALLATION_BUCKET } from '../schema/subjects.ts';
+import { INSTALLATION_BUCKET, REVOCATION_STREAM } from '../schema/subjects.ts';
 import { SETTING_NAMES } from '../services/config.ts';
 
 const sdl = readFileSync('schema/chat.graphql', 'utf8');
@@ -248,7 +248,8 @@ describe.each([
 });
 
 it('the page for operators names every setting and every figure, and no other', () => {
-  const text = readFileSync('docs/operations.md', 'utf8').replaceAll(INSTALLATION_BUCKET, '');
+  const page = readFileSync('docs/operations.md', 'utf8');
+  const text = page.replaceAll(INSTALLATION_BUCKET, '').replaceAll(REVOCATION_STREAM, '');
   const namesIn = (of: string, pattern: RegExp): readonly string[] => [...new Set(of.match(pattern))].sort();
   expect(namesIn(text, /\bLANES_[A-Z_]+[A-Z]\b/g)).toEqual([...SETTING_NAMES].sort());
   const sources = readdirSync('services', { recursive: true, encoding: 'utf8' }).filter((name) =>

@@ -56,7 +56,7 @@ describe('the topology', () => {
     });
     expect(await configOf('LANE_SNAPSHOTS')).toMatchObject({ max_msgs_per_subject: 1, allow_direct: true });
     const all = await jsm.streams.list().next();
-    expect(all).toHaveLength(10);
+    expect(all).toHaveLength(11);
     expect(all.reduce((sum, { config }) => sum + config.max_bytes, 0)).toBeLessThanOrEqual(GIB);
     let updates = 0;
     nc.subscribe('$JS.EVENT.ADVISORY.STREAM.>', { callback: () => updates++ });
@@ -64,13 +64,13 @@ describe('the topology', () => {
     await openOnce();
     await nc.flush();
     expect(updates).toBe(0);
-    expect(await jsm.streams.list().next()).toHaveLength(10);
+    expect(await jsm.streams.list().next()).toHaveLength(11);
   });
 
   it('is reported as data', async () => {
     const before = await inspectTopology(optionsOf());
     expect(before).toMatchObject({ partitions: undefined, expectedPartitions: 3, server: { isSupported: true } });
-    expect(before.streams.map(({ state }) => state)).toEqual(Array(10).fill('missing'));
+    expect(before.streams.map(({ state }) => state)).toEqual(Array(11).fill('missing'));
     const journal = await openJetStreamJournal(optionsOf());
     await fill(journal, newLane(), 3);
     await journal.close();
@@ -92,7 +92,7 @@ describe('the topology', () => {
       expect(refusal).toBeInstanceOf(ConfigError);
       expect((refusal as Error).message).toMatch(/LANES_PARTITIONS is .* made with 3/);
     }
-    expect(await jsm.streams.list().next()).toHaveLength(10);
+    expect(await jsm.streams.list().next()).toHaveLength(11);
     await jsm.streams.delete('KV_LANES_INSTALLATION');
     await expect(openOnce({ partitions: 4 })).rejects.toThrow('made with 3');
     await openOnce();
@@ -104,7 +104,7 @@ describe('the topology', () => {
     const { partitions } = await inspectTopology(optionsOf());
     expect([3, 5]).toContain(partitions);
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(partitions === 3 ? 3 : 2);
-    expect(await jsm.streams.list().next()).toHaveLength(2 * (partitions ?? 0) + 4);
+    expect(await jsm.streams.list().next()).toHaveLength(2 * (partitions ?? 0) + 5);
   });
 
   it('mends what would lose or hide records, and raises sizes', async () => {

@@ -1,7 +1,7 @@
 /** Who comes in, by whichever door: the token, and how much its bearer has asked already. */
 import type { GraphQLError } from 'graphql';
 import { Buckets, type Rate, requestsOf } from '../buckets.ts';
-import type { Auth, Authentication, Identity } from './auth.ts';
+import type { Auth, Authentication, Identity, Standing } from './auth.ts';
 import { apiError, badInput, unavailable } from './errors.ts';
 import { VERIFICATIONS } from './limits.ts';
 import type { People } from './people.ts';
@@ -36,15 +36,26 @@ export class Admission {
   authenticate(authorization: unknown, as: unknown, addressOf: () => string): Admitted | Promise<Admitted> {
     const known = this.#auth.recall(authorization, as);
     if (known) return this.#admitted(known);
-    return this.#verifications
-      .run(addressOf(), () => this.#auth.verify(authorization, as))
-      .then((verified) => this.#admitted(verified ?? BUSY));
+    return this.#verified(authorization, as, addressOf()).then((verified) => this.#admitted(verified));
   }
 
   /** Counts one request or operation; the error RATE_LIMITED when it is one too many. */
   count({ actor }: Identity): GraphQLError | undefined {
     const wait = this.#requests.take(actor.user);
     return wait > 0 ? tooMany('Too many requests.', wait) : undefined;
+  }
+
+  standingOf(identity: Identity): Standing {
+    return this.#auth.standingOf(identity);
+  }
+
+  async #verified(authorization: unknown, as: unknown, address: string): Promise<Authentication> {
+    const verify = () => this.#verifications.run(address, () => this.#auth.verify(authorization, as));
+    const verified = await verify();
+    if (verified?.kind !== 'unknown-key' && verified?.kind !== 'unavailable') return verified ?? BUSY;
+    // Outside of the line: a slow key server holds up nobody whose key is known.
+    await this.#auth.learn();
+    return (await verify()) ?? BUSY;
   }
 
   #admitted(authentication: Authentication): Admitted {
@@ -68,6 +79,8 @@ function errorOf({ kind, message }: Exclude<Authentication, { kind: 'identity' }
     case 'missing':
     case 'expired':
     case 'invalid':
+    case 'revoked':
+    case 'unknown-key':
       return apiError('UNAUTHENTICATED', message);
     case 'forbidden':
       return apiError('FORBIDDEN', message);

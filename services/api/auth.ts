@@ -1,41 +1,53 @@
 /**
- * Who a token says you are. A token is verified once and remembered, by its hash, until it ends; what it allows is decided
- * here and nowhere else.
+ * Who a token says you are. A token is verified once and remembered, by its hash, for as long as it stands; what it allows is
+ * decided here and nowhere else.
  */
 import { createSecretKey, hash } from 'node:crypto';
-import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { errors, type JWTPayload, jwtVerify } from 'jose';
 import type { Actor } from '../../schema/commands.ts';
 import { APP_PREFIX, ID_RULE, type Millis, parseUserId, type UserId } from '../../schema/ids.ts';
 import type { TokenTrust } from '../config.ts';
+import type { Revocations } from '../journal/revocations.ts';
+import type { Logger } from '../logger.ts';
+import { IssuerKeys } from './keys.ts';
 
-export interface Identity {
-  readonly actor: Actor;
+/** What a token stands by, from its verification on. */
+export interface Grounds {
   /** The token's own subject: a server's, where it acts for a user. */
   readonly subject: UserId;
+  readonly expiresAt: Millis;
+  /** Undefined: it does not say. */
+  readonly issuedAt: Millis | undefined;
+  /** Which of the issuer's keys verified it; undefined: a secret did. */
+  readonly key: string | undefined;
+}
+/** `revoked`: its user's tokens of that age are. `unsigned`: its key is no longer the issuer's. */
+export type Standing = 'good' | 'expired' | 'revoked' | 'unsigned';
+
+export interface Identity extends Grounds {
+  readonly actor: Actor;
   /** Claims for `User.name` and `User.avatarUrl` of `subject`. */
   readonly name: string | undefined;
   readonly avatarUrl: string | undefined;
-  readonly expiresAt: Millis;
 }
 
 export type Authentication =
   | { readonly kind: 'identity'; readonly identity: Identity }
-  | { readonly kind: 'missing' | 'expired' | 'invalid'; readonly message: string }
+  /** `unknown-key`: `learn` may help. */
+  | { readonly kind: 'missing' | 'expired' | 'invalid' | 'revoked' | 'unknown-key'; readonly message: string }
   /** The token is good, and does not allow to act for another. */
   | { readonly kind: 'forbidden'; readonly message: string }
   /** Whom to act for is not a name. */
   | { readonly kind: 'bad-as'; readonly message: string }
-  /** The keys that would tell are out of reach. */
+  /** The keys that would tell are out of reach; `learn` may help. */
   | { readonly kind: 'unavailable'; readonly message: string };
 
 /** What a token proves, before it is known for whom it acts. */
-interface Claims {
-  readonly subject: UserId;
+interface Claims extends Grounds {
   readonly admin: boolean;
   readonly server: boolean;
   readonly name: string | undefined;
   readonly avatarUrl: string | undefined;
-  readonly expiresAt: Millis;
 }
 type Verified = { readonly kind: 'claims'; readonly claims: Claims } | Exclude<Authentication, { kind: 'identity' }>;
 
@@ -52,30 +64,56 @@ const MAX_NAME_CHARS = 256;
 const MAX_PICTURE_CHARS = 2_048;
 /** Verified tokens remembered in this process; the longest unused goes first. */
 const MAX_REMEMBERED = 20_000;
-const JWKS_TIMEOUT_MS = 3_000;
 
 const BEARER = /^Bearer ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/i;
-const no = (kind: 'missing' | 'expired' | 'invalid', message: string) => ({ kind, message }) as const;
+const no = <Kind extends string>(kind: Kind, message: string) => ({ kind, message }) as const;
 const MISSING = no('missing', 'No token: send it as "Bearer <token>".');
 const MALFORMED = no('invalid', 'The token is malformed.');
 const EXPIRED = no('expired', 'The token has expired.');
+const REVOKED = no('revoked', 'The token was revoked.');
+const FOREIGN = 'The token is not signed by whom this installation trusts.';
+
+export interface AuthParts {
+  readonly trust: TokenTrust;
+  readonly revocations: Pick<Revocations, 'before'>;
+  readonly log: Logger;
+  readonly clock?: () => Millis;
+  /** How often the issuer's keys are asked for. */
+  readonly askEveryMs?: number;
+}
 
 export class Auth {
-  readonly #key: ReturnType<typeof createSecretKey> | JWTVerifyGetKey;
-  readonly #algorithms: string[];
+  readonly #key: ReturnType<typeof createSecretKey> | IssuerKeys;
   readonly #trust: TokenTrust;
+  readonly #revocations: AuthParts['revocations'];
   readonly #clock: () => Millis;
   /** In order of use, the longest unused first. */
   readonly #remembered = new Map<string, Claims>();
 
-  constructor(trust: TokenTrust, clock: () => Millis = Date.now) {
+  constructor({ trust, revocations, log, clock = Date.now, askEveryMs }: AuthParts) {
     this.#trust = trust;
+    this.#revocations = revocations;
     this.#clock = clock;
-    this.#algorithms = trust.kind === 'secret' ? ['HS256'] : PUBLIC_KEY_ALGORITHMS;
     this.#key =
       trust.kind === 'secret'
         ? createSecretKey(Buffer.from(trust.secret, 'utf8'))
-        : createRemoteJWKSet(new URL(trust.url), { timeoutDuration: JWKS_TIMEOUT_MS });
+        : new IssuerKeys(trust.url, log, askEveryMs);
+  }
+
+  stop(): void {
+    if (this.#key instanceof IssuerKeys) this.#key.stop();
+  }
+
+  /** Of a token that was good once. Costs next to nothing: asked of everything that is open, twice a second. */
+  standingOf({ subject, expiresAt, issuedAt = 0, key }: Grounds): Standing {
+    if (expiresAt <= this.#clock()) return 'expired';
+    if (issuedAt < this.#revocations.before(subject)) return 'revoked';
+    return key === undefined || (this.#key instanceof IssuerKeys && this.#key.trusts(key)) ? 'good' : 'unsigned';
+  }
+
+  /** Asks for keys that are not known yet. Settles in bounded time, whatever comes of it. Never rejects. */
+  async learn(): Promise<void> {
+    if (this.#key instanceof IssuerKeys) await this.#key.learn();
   }
 
   /**
@@ -90,9 +128,20 @@ export class Auth {
     const claims = this.#remembered.get(name);
     if (!claims) return undefined;
     this.#remembered.delete(name);
-    if (claims.expiresAt <= this.#clock()) return EXPIRED;
-    this.#remembered.set(name, claims);
-    return actingFor(claims, as);
+    const standing = this.standingOf(claims);
+    switch (standing) {
+      case 'good':
+        this.#remembered.set(name, claims);
+        return actingFor(claims, as);
+      case 'expired':
+        return EXPIRED;
+      case 'revoked':
+        return REVOKED;
+      case 'unsigned':
+        return undefined;
+      default:
+        return standing satisfies never;
+    }
   }
 
   /** Never rejects. */
@@ -101,6 +150,7 @@ export class Auth {
     if (token === undefined) return MALFORMED;
     const verified = await this.#verify(token);
     if (verified.kind !== 'claims') return verified;
+    if (this.standingOf(verified.claims) === 'revoked') return REVOKED;
     this.#remember(hashOf(token), verified.claims);
     return actingFor(verified.claims, as);
   }
@@ -113,19 +163,22 @@ export class Auth {
   }
 
   async #verify(token: string): Promise<Verified> {
-    const { issuer, audience } = this.#trust;
+    const { issuer, audience, userClaim } = this.#trust;
     const options = {
-      algorithms: this.#algorithms,
-      requiredClaims: ['sub', 'exp'],
+      requiredClaims: [userClaim, 'exp'],
       currentDate: new Date(this.#clock()),
       ...(issuer === null ? {} : { issuer }),
       ...(audience === null ? {} : { audience }),
     };
     try {
       const key = this.#key;
-      const { payload } =
-        typeof key === 'function' ? await jwtVerify(token, key, options) : await jwtVerify(token, key, options);
-      return claimsOf(payload);
+      if (key instanceof IssuerKeys) {
+        if (!key.areKnown) return { kind: 'unavailable', message: 'The key server cannot be reached.' };
+        const verified = await key.verify(token, { ...options, algorithms: PUBLIC_KEY_ALGORITHMS });
+        return claimsOf(verified.payload, userClaim, verified.key);
+      }
+      const { payload } = await jwtVerify(token, key, { ...options, algorithms: ['HS256'] });
+      return claimsOf(payload, userClaim, undefined);
     } catch (error) {
       return failureOf(error);
     }
@@ -141,20 +194,17 @@ const hashOf = (token: string): string => hash('sha256', token, 'base64');
 
 function failureOf(error: unknown): Verified {
   if (error instanceof errors.JWTExpired) return EXPIRED;
-  if (error instanceof errors.JWKSTimeout) return { kind: 'unavailable', message: 'The key server does not answer.' };
   if (error instanceof errors.JWTClaimValidationFailed)
     return no('invalid', `The token's claim "${error.claim}" is missing or not acceptable.`);
-  if (error instanceof errors.JWSSignatureVerificationFailed || error instanceof errors.JWKSNoMatchingKey)
-    return no('invalid', 'The token is not signed by whom this installation trusts.');
-  // jose throws the plain JOSEError where the key server answers with something else than keys, fetch a TypeError.
-  const keysFailed = !(error instanceof errors.JOSEError) || error.code === 'ERR_JOSE_GENERIC';
-  return keysFailed ? { kind: 'unavailable', message: 'The key server cannot be reached.' } : MALFORMED;
+  if (error instanceof errors.JWKSNoMatchingKey) return no('unknown-key', FOREIGN);
+  if (error instanceof errors.JWSSignatureVerificationFailed) return no('invalid', FOREIGN);
+  return MALFORMED;
 }
 
-function claimsOf(payload: JWTPayload): Verified {
-  const subject = parseUserId(payload.sub);
-  if (subject === undefined) return no('invalid', `The token's "sub" is not a user id: ${ID_RULE}.`);
-  if (subject.startsWith(APP_PREFIX)) return no('invalid', `The token's "sub" begins with "${APP_PREFIX}".`);
+function claimsOf(payload: JWTPayload, userClaim: string, key: string | undefined): Verified {
+  const subject = parseUserId(payload[userClaim]);
+  if (subject === undefined) return no('invalid', `The token's "${userClaim}" is not a user id: ${ID_RULE}.`);
+  if (subject.startsWith(APP_PREFIX)) return no('invalid', `The token's "${userClaim}" begins with "${APP_PREFIX}".`);
   const { scope, name, picture } = payload;
   const scopes = typeof scope === 'string' ? scope.split(' ') : [];
   const claims: Claims = {
@@ -164,6 +214,8 @@ function claimsOf(payload: JWTPayload): Verified {
     name: shown(name, MAX_NAME_CHARS),
     avatarUrl: shown(picture, MAX_PICTURE_CHARS),
     expiresAt: (payload.exp as number) * 1000,
+    issuedAt: typeof payload.iat === 'number' ? payload.iat * 1000 : undefined,
+    key,
   };
   return { kind: 'claims', claims };
 }
@@ -175,8 +227,8 @@ const shown = (claim: unknown, maxChars: number): string | undefined =>
     : undefined;
 
 function actingFor(claims: Claims, as: unknown): Authentication {
-  const { subject, admin, server, name, avatarUrl, expiresAt } = claims;
-  const own = { subject, name, avatarUrl, expiresAt };
+  const { admin, server, ...own } = claims;
+  const { subject } = own;
   if (as === undefined || as === null || as === '') {
     // What an administrator does is marked as done by that right.
     const actor: Actor = { user: subject, admin, server, ...(admin ? { via: subject } : {}) };

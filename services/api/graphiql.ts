@@ -167,7 +167,7 @@ export class GraphiQL {
       return true;
     }
     const name = `${user.slice(0, 1).toUpperCase()}${user.slice(1)}`;
-    const token = new SignJWT({ name }).setProtectedHeader({ alg: 'HS256', typ: 'JWT' }).setSubject(user);
+    const token = new SignJWT({ name, [jwt.userClaim]: user }).setProtectedHeader({ alg: 'HS256', typ: 'JWT' });
     token.setIssuedAt().setExpirationTime(`${TOKEN_HOURS}h`);
     if (jwt.issuer !== null) token.setIssuer(jwt.issuer);
     if (jwt.audience !== null) token.setAudience(jwt.audience);

@@ -125,10 +125,11 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
   const followed = openFollowing(log, { schema, stores, journal, counts });
   const work = new Buckets(workOf(config.sends));
   const engine = createEngine({ schema, introspection: config.introspection, work, log });
-  const admission = new Admission(new Auth(config.jwt), people, config.sends);
+  const auth = new Auth({ trust: config.jwt, revocations: connections.revocations, log });
+  const admission = new Admission(auth, people, config.sends);
   const origins = new Origins(config);
   const perUser = new Counts(MAX_SOCKETS_PER_USER);
-  const events = new EventStreams(followed.subscriptions, perUser);
+  const events = new EventStreams(followed.subscriptions, perUser, (identity) => admission.standingOf(identity));
   const clients = new Clients(config.trustedProxies);
   const doors = { engine, lanes, admission, clients, origins, metrics, log };
   const sockets = new Sockets({ ...doors, streams: followed.subscriptions, perUser });
@@ -138,6 +139,7 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
     doors: { http, sockets },
     stop: async () => {
       events.stop();
+      auth.stop();
       await Promise.all([sockets.stop(DRAIN_MS), within(DRAIN_MS, http.idle())]);
       await Promise.all([submit.stop(), receipts.stop()]);
       await Promise.all([followed.stop(), within(DRAIN_MS, people.stop())]);

@@ -1,10 +1,9 @@
-/** Server-sent events: one subscription a request, for as long as the token lasts. */
+/** Server-sent events: one subscription a request, for as long as the token stands. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionResult } from 'graphql';
-import type { Millis } from '../../schema/ids.ts';
 import type { Counts } from '../buckets.ts';
 import { tooMany } from './admission.ts';
-import type { Identity } from './auth.ts';
+import type { Identity, Standing } from './auth.ts';
 import type { Operation } from './engine.ts';
 import { badInput } from './errors.ts';
 import { answer } from './http-answer.ts';
@@ -29,7 +28,7 @@ const HEADERS = {
 
 interface Open {
   readonly response: ServerResponse;
-  readonly expiresAt: Millis;
+  readonly identity: Identity;
   /** Bytes that the reader's side has taken, and when there were last more of them. */
   passed: number;
   passedAt: number;
@@ -38,13 +37,15 @@ interface Open {
 export class EventStreams {
   readonly #streams: OpensStreams;
   readonly #perUser: Counts;
+  readonly #standingOf: (identity: Identity) => Standing;
   readonly #open = new Set<Open>();
   readonly #sweep: NodeJS.Timeout;
 
   /** `perUser`: sockets and event streams by user. */
-  constructor(streams: OpensStreams, perUser: Counts) {
+  constructor(streams: OpensStreams, perUser: Counts, standingOf: (identity: Identity) => Standing) {
     this.#streams = streams;
     this.#perUser = perUser;
+    this.#standingOf = standingOf;
     this.#sweep = setInterval(() => this.#sweepAll(), SWEEP_EVERY_MS).unref();
   }
 
@@ -53,7 +54,8 @@ export class EventStreams {
   }
 
   /** The operation is a subscription, and its bearer is let in. */
-  open(request: IncomingMessage, response: ServerResponse, operation: Operation, { actor, expiresAt }: Identity): void {
+  open(request: IncomingMessage, response: ServerResponse, operation: Operation, identity: Identity): void {
+    const { actor } = identity;
     const lastSeen = lastSeenOf(request, operation);
     if (lastSeen.kind === 'bad') {
       const error = badInput('Last-Event-ID', 'the id of an event that came by this stream');
@@ -66,7 +68,7 @@ export class EventStreams {
     }
     response.writeHead(200, HEADERS);
     response.write(COMMENT);
-    const open: Open = { response, expiresAt, passed: 0, passedAt: performance.now() };
+    const open: Open = { response, identity, passed: 0, passedAt: performance.now() };
     this.#open.add(open);
     const { document, variables } = operation;
     const sink = sseSink(response);
@@ -94,10 +96,9 @@ export class EventStreams {
   }
 
   #sweepAll(): void {
-    const now = Date.now();
     const tick = performance.now();
     for (const open of this.#open) {
-      if (open.expiresAt <= now) open.response.end();
+      if (this.#standingOf(open.identity) !== 'good') open.response.end();
       else if (isStuck(open, tick)) open.response.destroy();
     }
   }

@@ -6,6 +6,7 @@ import { openJetStreamJournal } from '../journal/jetstream.ts';
 import { Lanes } from '../journal/lanes.ts';
 import type { ReceiptLog } from '../journal/receipts.ts';
 import { openJetStreamReceipts } from '../journal/receipts-jetstream.ts';
+import { openRevocations, type Revocations } from '../journal/revocations.ts';
 import type { Logger } from '../logger.ts';
 import { Mongo } from '../views/connect.ts';
 import { openDeliveries } from '../views/delivery.ts';
@@ -28,6 +29,7 @@ export interface Connections {
   readonly journal: JetStream;
   readonly receipts: ReceiptLog;
   readonly bell: DeliveryBell;
+  readonly revocations: Revocations;
 }
 
 /** Settles when NATS is there, however long that takes (`signal` ends it). Rejects with a ConfigError for what waiting does not mend. */
@@ -41,15 +43,17 @@ export async function connect(config: Config, log: Logger, signal?: AbortSignal)
     const receipts = await openJetStreamReceipts({ ...options, name: 'api receipts' });
     opened.push(receipts);
     const bell = await openDeliveryBell({ ...options, name: 'api deliveries' });
-    return { journal, receipts, bell };
+    opened.push(bell);
+    const revocations = await openRevocations({ ...options, name: 'api revocations' });
+    return { journal, receipts, bell, revocations };
   } catch (error) {
     await Promise.all(opened.map((one) => one.close()));
     throw error;
   }
 }
 
-export const disconnect = ({ journal, receipts, bell }: Connections): Promise<unknown> =>
-  Promise.all([journal.close(), receipts.close(), bell.close()]);
+export const disconnect = ({ journal, receipts, bell, revocations }: Connections): Promise<unknown> =>
+  Promise.all([journal.close(), receipts.close(), bell.close(), revocations.close()]);
 
 export type Stores = ReturnType<typeof openStores>;
 

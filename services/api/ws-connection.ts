@@ -1,7 +1,6 @@
 /** One WebSocket: what goes out on it, how it is closed, and whether anybody is at its other end. */
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
-import type { Millis } from '../../schema/ids.ts';
 import type { Identity } from './auth.ts';
 import { MAX_BUFFERED_BYTES } from './limits.ts';
 import { bytesPassed } from './ws-sink.ts';
@@ -15,6 +14,7 @@ const CLOSE_WITHIN_MS = 5_000;
 /** Why the server closes a socket. The codes say what a client does next: see PROTOCOL, section 10. */
 export const CLOSES = {
   tokenExpired: { code: 4403, reason: 'token-expired' },
+  tokenRevoked: { code: 4403, reason: 'token-revoked' },
   tokenInvalid: { code: 4403, reason: 'token-invalid' },
   origin: { code: 4403, reason: 'origin' },
   draining: { code: 1012, reason: 'draining' },
@@ -95,13 +95,9 @@ export class Connection {
   }
 
   /** Called about twice a second. */
-  sweep(now: Millis, tick: number): void {
+  sweep(tick: number): void {
     if (this.#closingSince !== undefined) {
       if (tick - this.#closingSince > CLOSE_WITHIN_MS) this.socket.terminate();
-      return;
-    }
-    if (this.#identity && this.#identity.expiresAt <= now) {
-      this.close(CLOSES.tokenExpired);
       return;
     }
     if (tick >= this.#pingAt) {

@@ -13,6 +13,7 @@ import type { Lanes } from '../journal/lanes.ts';
 import type { Logger } from '../logger.ts';
 import { type Admission, type Admitted, tooMany } from './admission.ts';
 import type { ApiMetrics } from './api-metrics.ts';
+import type { Standing } from './auth.ts';
 import type { Clients } from './clients.ts';
 import { contextOf, type RequestContext } from './context.ts';
 import { type Engine, type Operation, paramsOf } from './engine.ts';
@@ -27,6 +28,12 @@ import { wsSink } from './ws-sink.ts';
 const INIT_WITHIN_MS = 10_000;
 const SWEEP_EVERY_MS = 500;
 const RETRY_AFTER_MS = 5_000;
+/** A key that the issuer has changed is no fault of the user's: a token of the new one is let in. */
+const CLOSE_OF = {
+  expired: CLOSES.tokenExpired,
+  unsigned: CLOSES.tokenExpired,
+  revoked: CLOSES.tokenRevoked,
+} satisfies Record<Exclude<Standing, 'good'>, Close>;
 /** All the answer that a ping needs; its payload is not echoed. */
 const PONG = '{"type":"pong"}';
 
@@ -189,6 +196,7 @@ export class Sockets {
     if (admitted.kind === 'in')
       return this.#parts.perUser.enter(admitted.identity.actor.user) ? undefined : CLOSES.overloaded;
     if (admitted.why === 'expired') return CLOSES.tokenExpired;
+    if (admitted.why === 'revoked') return CLOSES.tokenRevoked;
     return admitted.why === 'unavailable' ? CLOSES.overloaded : CLOSES.tokenInvalid;
   }
 
@@ -247,9 +255,13 @@ export class Sockets {
   }
 
   #sweepAll(): void {
-    const now = Date.now();
     const tick = performance.now();
-    for (const connection of this.#connections) connection.sweep(now, tick);
+    for (const connection of this.#connections) {
+      const { identity } = connection;
+      const standing = identity ? this.#parts.admission.standingOf(identity) : 'good';
+      if (standing !== 'good') connection.close(CLOSE_OF[standing]);
+      connection.sweep(tick);
+    }
   }
 }
 

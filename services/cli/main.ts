@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   rebuild: { summary: 'drops and rebuilds history from the lanes', load: () => import('./rebuild.ts') },
   why: { summary: 'the story of a message’s delivery', load: () => import('./why.ts') },
   integration: { summary: 'third parties: who they are, and how they come in', load: () => import('./integration.ts') },
+  user: { summary: 'revokes the tokens of a user', load: () => import('./user.ts') },
   doctor: { summary: 'checks everything and says how to mend it', load: () => import('./doctor.ts') },
 };
 

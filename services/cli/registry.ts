@@ -1,9 +1,11 @@
-/** The registry of integrations, for a command: open, with its streams made where they are not there yet. */
+/** What every process knows of integrations and of revoked users, for a command: open, with its streams made where they are not there yet. */
 import { APP_RULE, type AppId, parseAppId } from '../../schema/ids.ts';
 import { type Config, ConfigError, readSettings } from '../config.ts';
 import { openConfig } from '../embedded/data-dir.ts';
 import type { Integration, Integrations } from '../journal/integrations.ts';
 import { JournalUnavailable } from '../journal/journal.ts';
+import type { LinkOptions } from '../journal/link.ts';
+import type { Revocations } from '../journal/revocations.ts';
 import { createLogger } from '../logger.ts';
 import { UsageError } from './command.ts';
 
@@ -16,21 +18,30 @@ export function appOf(word: string | undefined): AppId {
 }
 
 /** What `use` answers; the registry is closed then. Throws ConfigError where NATS does not answer in time. */
-export async function withRegistry<T>(use: (registry: Integrations, config: Config) => Promise<T>): Promise<T> {
+export const withRegistry = <T>(use: (registry: Integrations, config: Config) => Promise<T>): Promise<T> =>
+  withOpened(async (link) => (await import('../journal/integrations-jetstream.ts')).openIntegrations(link), use);
+
+/** As `withRegistry`. */
+export const withRevocations = <T>(use: (revocations: Revocations) => Promise<T>): Promise<T> =>
+  withOpened(async (link) => (await import('../journal/revocations.ts')).openRevocations(link), use);
+
+async function withOpened<Opened extends { close(): Promise<void> }, T>(
+  open: (link: LinkOptions) => Promise<Opened>,
+  use: (opened: Opened, config: Config) => Promise<T>,
+): Promise<T> {
   const config = openConfig(readSettings());
-  const log = createLogger({ logLevel: config.logLevel === 'info' ? 'warn' : config.logLevel }, 'integration', 2);
+  const log = createLogger({ logLevel: config.logLevel === 'info' ? 'warn' : config.logLevel }, 'lanes', 2);
   const signal = AbortSignal.timeout(ANSWER_MS);
-  const link = { ...config.nats, log, name: 'lanes-integration', signal };
+  const link = { ...config.nats, log, name: 'lanes-command', signal };
   try {
     const { openJetStreamJournal } = await import('../journal/jetstream.ts');
-    const { openIntegrations } = await import('../journal/integrations-jetstream.ts');
     const { partitions, storeBytes: maxBytes } = config;
     await (await openJetStreamJournal({ ...link, partitions, maxBytes })).close();
-    const registry = await openIntegrations(link);
+    const opened = await open(link);
     try {
-      return await use(registry, config);
+      return await use(opened, config);
     } finally {
-      await registry.close();
+      await opened.close();
     }
   } catch (error) {
     if (error instanceof JournalUnavailable) throw new ConfigError(error.message);

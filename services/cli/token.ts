@@ -40,7 +40,7 @@ start and kept in LANES_DATA; with LANES_JWT_SECRET or LANES_JWKS_URL set, token
     openDataDir(settings.dataDir);
     const { SignJWT } = await import('jose');
     const now = Math.floor(Date.now() / 1000);
-    const token = new SignJWT(claims).setProtectedHeader({ alg: 'HS256', typ: 'JWT' }).setSubject(user);
+    const token = new SignJWT({ ...claims, [trust.userClaim]: user }).setProtectedHeader({ alg: 'HS256', typ: 'JWT' });
     token.setIssuedAt(now).setExpirationTime(now + seconds);
     if (trust.issuer !== null) token.setIssuer(trust.issuer);
     if (trust.audience !== null) token.setAudience(trust.audience);

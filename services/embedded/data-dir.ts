@@ -157,10 +157,11 @@ export function openConfig(settings: Settings): Config {
 
 /** What tokens are checked with; without a setting (development only) a secret of our own, made at the first start. */
 export function tokenTrustOf({ jwt, dataDir, environment }: Settings): Config['jwt'] {
-  const { issuer, audience } = jwt;
-  if (jwt.jwksUrl !== null) return { kind: 'jwks', url: jwt.jwksUrl, issuer, audience };
+  const { issuer, audience, userClaim } = jwt;
+  const common = { issuer, audience, userClaim };
+  if (jwt.jwksUrl !== null) return { kind: 'jwks', url: jwt.jwksUrl, ...common };
   const development = environment === 'development';
-  return { kind: 'secret', secret: jwt.secret ?? readSecret(dataDir, 'jwt-secret'), development, issuer, audience };
+  return { kind: 'secret', secret: jwt.secret ?? readSecret(dataDir, 'jwt-secret'), development, ...common };
 }
 
 /** Fixed at the first start: a limit that followed the free space would fall below what the streams already hold. */

@@ -1,6 +1,7 @@
 /** The streams of an installation, as data: what they should be, and how what is there differs from it. */
 import {
   allIntegrationSubjects,
+  allRevocationSubjects,
   allSnapshotSubjects,
   allUndeliveredSubjects,
   INSTALLATION_BUCKET,
@@ -9,9 +10,11 @@ import {
   laneStream,
   laneSubjects,
   liveReceiptSubject,
+  REVOCATION_STREAM,
   receiptStream,
   receiptSubject,
   republishTarget,
+  revocationRepublishTarget,
   SNAPSHOT_STREAM,
   UNDELIVERED_STREAM,
 } from '../../schema/subjects.ts';
@@ -62,6 +65,9 @@ const INSTALLATION_BYTES = 1024 * 1024;
 export const INTEGRATIONS_MAX = 2_000;
 const INTEGRATION_RECORD_BYTES_MAX = 4 * 1024;
 const INTEGRATION_BYTES = INTEGRATIONS_MAX * (INTEGRATION_RECORD_BYTES_MAX + 1024);
+/** The 50,000 users revoked last, of the longest names: who is revoked while it is full takes the place of the one revoked longest ago. */
+const REVOCATION_RECORD_BYTES_MAX = 1024;
+const REVOCATION_BYTES = 12 * 1024 * 1024;
 export const INSTALLATION_STREAM = `KV_${INSTALLATION_BUCKET}`;
 /** The subject of the number of partitions, as `nats kv get LANES_INSTALLATION partitions` asks for it. */
 export const PARTITIONS_KEY = `$KV.${INSTALLATION_BUCKET}.partitions`;
@@ -82,7 +88,8 @@ export function streamsOf({ partitions, replicas, maxBytes }: TopologyOptions & 
   const snapshots = Math.floor(maxBytes * SNAPSHOT_SHARE);
   const receipts = Math.floor((maxBytes * RECEIPT_SHARE) / partitions);
   const undelivered = Math.floor(maxBytes * UNDELIVERED_SHARE);
-  const rest = maxBytes - snapshots - receipts * partitions - undelivered - INSTALLATION_BYTES - INTEGRATION_BYTES;
+  const small = INSTALLATION_BYTES + INTEGRATION_BYTES + REVOCATION_BYTES;
+  const rest = maxBytes - snapshots - receipts * partitions - undelivered - small;
   const lanes = Math.floor(rest / partitions);
   return [
     {
@@ -147,6 +154,18 @@ export function streamsOf({ partitions, replicas, maxBytes }: TopologyOptions & 
       max_msg_size: INTEGRATION_RECORD_BYTES_MAX,
       max_msgs_per_subject: 1,
       republish: { src: allIntegrationSubjects, dest: integrationRepublishTarget },
+    },
+    {
+      ...COMMON,
+      name: REVOCATION_STREAM,
+      subjects: [allRevocationSubjects],
+      description: 'Lanes: whose tokens were revoked',
+      discard: 'old',
+      num_replicas: replicas,
+      max_bytes: REVOCATION_BYTES,
+      max_msg_size: REVOCATION_RECORD_BYTES_MAX,
+      max_msgs_per_subject: 1,
+      republish: { src: allRevocationSubjects, dest: revocationRepublishTarget },
     },
   ];
 }
