@@ -59,6 +59,61 @@ const linesWith = (files: readonly Source[], pattern: RegExp, allowed: (path: st
       text.split('\n').flatMap((line, i) => (pattern.test(line) ? [`${path}:${i + 1}: ${line.trim()}`] : [])),
     );
 
+/** A line that waits for nothing but time: by a timer, by a promise of one, by blocking, or by asking the clock. */
+const SLEEPS = new RegExp(
+  [
+    /\bset(Timeout|Interval)\(/,
+    /timers\/promises/,
+    /\bscheduler\.(wait|yield)\(/,
+    /\bAtomics\.wait/,
+    /\bAbortSignal\.timeout\(/,
+    /(?<![.\w#])(sleep|delay|pause|snooze|wait)(Ms|For)?\((?!\))/,
+    /\b(useFakeTimers\((?!\{ toFake: \[)|setSystemTime\(|(advance|run)\w*Timers?\w*Async|runAllTimers)/,
+    /\buntil\(\s*(\(\)\s*=>\s*)?(Date|performance)\.now/,
+    /\b(while|for) ?\([^{]*(Date|performance)\.now\(\)\s*</,
+    /\bsleep \d/,
+  ]
+    .map(({ source }) => `(?:${source})`)
+    .join('|'),
+);
+const SLEEPING = [
+  'await new Promise((wake) => setTimeout(wake, 50));',
+  'setTimeout(() => resolve(), 50)',
+  "import { setTimeout as rest } from 'node:timers/promises';",
+  'await scheduler.wait(50);',
+  'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);',
+  'await once(AbortSignal.timeout(50));',
+  'await pause(50, signal);',
+  'await sleep(SHORT_MS)',
+  'await delay(50)',
+  'await waitMs(50)',
+  'vi.useFakeTimers();',
+  'await vi.advanceTimersByTimeAsync(50);',
+  'await until(Date.now, (now) => now > since + 50);',
+  'await until(() => performance.now() > since + 50);',
+  'while (Date.now() < end);',
+  "execSync('sleep 1')",
+];
+const WAKING = [
+  'client.socket.pause();',
+  'await new Promise((resolve) => setImmediate(resolve));',
+  "vi.useFakeTimers({ toFake: ['setInterval'] });",
+  "expect(buckets.wait('a')).toBe(40);",
+  'await until(() => client.isClosed);',
+  "await page.locator('button').waitFor({ timeout: 30_000 });",
+];
+/** Timers that nobody waits for, and the one loop that asks again. */
+const NO_SLEEPS = [
+  'test/support/until.ts: await new Promise((wake) => setTimeout(wake, AGAIN_MS));',
+  // How the clock's next millisecond is awaited.
+  'test/support/until.ts: return until(Date.now, (then) => then > now);',
+  // The end of waiting for a line.
+  'test/support/irc.ts: const timer = setTimeout(resolve, withinMs);',
+  // An answer that never ends, and a client that never rests.
+  "test/bridge.webhooks.test.ts: const timer = setInterval(() => response.write('x'), 50);",
+  "test/api.proxy.test.ts: const timer = setInterval(() => socket.write(Array.from({ length: 20 }, requests).join('')), 20);",
+];
+
 describe('the house', () => {
   it('has imports in one direction only', () => {
     const wrong = sources.flatMap(({ path, imports }) =>
@@ -128,14 +183,32 @@ describe('the house', () => {
     expect(barrels.map(({ path }) => path)).toEqual([]);
   });
 
-  it('does not sleep in its tests', () => {
-    const sleeping = /\b(sleep|delay)\(|setTimeout\(\s*(resolve|r|done)\b|timers\/promises/;
-    expect(
-      linesWith(
-        everything.filter(({ path }) => /^test\/[^/]*\.test\.ts$/.test(path)),
-        sleeping,
-        (path) => path.endsWith('architecture.test.ts'),
-      ),
-    ).toEqual([]);
+  describe('does not sleep in its tests', () => {
+    const tests = everything.filter(({ path }) => /^test\/([^/]*\.(test|contract)\.ts|support\/.*)$/.test(path));
+
+    it('anywhere', () => {
+      const isElsewhere = (path: string) => path.endsWith('architecture.test.ts');
+      const found = linesWith(tests, SLEEPS, isElsewhere).map((line) => line.replace(/:\d+:/, ':'));
+      expect(found.filter((line) => !NO_SLEEPS.includes(line))).toEqual([]);
+    });
+
+    it.each(SLEEPING)('by %s', (line) => expect(line).toMatch(SLEEPS));
+    it.each(WAKING)('and not by %s', (line) => expect(line).not.toMatch(SLEEPS));
+
+    it('nor fails where something took less than two seconds', () => {
+      const bounds = tests.flatMap(({ path, text }) =>
+        [
+          ...text.matchAll(
+            /\bnow\(\)[^;\n]*\)\.toBeLessThan(?:OrEqual)?\(([\d_]+)\)|\b(?:poll|waitFor|until)\([^;]*?timeout: ([\d_]+)/g,
+          ),
+        ]
+          .map(
+            ([line, bound, timeout]) => [Number((bound ?? timeout)?.replaceAll('_', '')), `${path}: ${line}`] as const,
+          )
+          .filter(([ms]) => ms < 2_000)
+          .map(([, line]) => line),
+      );
+      expect(bounds).toEqual([]);
+    });
   });
 });

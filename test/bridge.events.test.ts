@@ -6,12 +6,10 @@ import { externalEvent } from '../bridge/external.ts';
 import { partitionOf } from '../schema/subjects.ts';
 import { app, type Bridging, PARTITIONS, Reader, range, startBridging } from './support/bridging.ts';
 import { laneId, until } from './support/scribe.ts';
+import { nextMoment } from './support/until.ts';
 
 /** What is stored from now on, and nothing that was stored before: clocks are allowed to differ by 5 s. */
-const nextMoment = async (): Promise<number> => {
-  const now = Date.now();
-  return (await until(Date.now, (then) => then > now)) + 5_000;
-};
+const fromNow = async (): Promise<number> => (await nextMoment()) + 5_000;
 
 describe('events for integrations', () => {
   let bridging: Bridging;
@@ -49,7 +47,7 @@ describe('events for integrations', () => {
     const old = lane('old1');
     await scribe.create(old);
     await scribe.say(old, 3);
-    const reader = new Reader(await bridging.enter(await bridging.add('all1', 'all', await nextMoment())), 'all1');
+    const reader = new Reader(await bridging.enter(await bridging.add('all1', 'all', await fromNow())), 'all1');
     const fresh = lane('new1');
     await scribe.create(fresh);
     await scribe.say(fresh, 2);
@@ -75,7 +73,7 @@ describe('events for integrations', () => {
       await scribe.create(c as never, 'app_late1');
       await scribe.say(c as never, 2);
     }
-    const reader = new Reader(await bridging.enter(await bridging.add('late1', 'member', await nextMoment())), 'late1');
+    const reader = new Reader(await bridging.enter(await bridging.add('late1', 'member', await fromNow())), 'late1');
     await reader.open();
     for (const c of [p0, p1]) await scribe.say(c as never, 2);
     await reader.read((seen) => seen.filter(({ seq }) => seq === 5).length === 2);

@@ -6,6 +6,7 @@ import { type Client, clientOf, startApi, type TestApi, tokenFor, until } from '
 import { ircClient, RawClient, startIrc } from './support/irc.ts';
 import { startServers, type TestServers } from './support/servers.ts';
 import { type StallingProxy, startStallingProxy } from './support/stalling-proxy.ts';
+import { nextMoment } from './support/until.ts';
 
 let servers: TestServers;
 let api: TestApi;
@@ -457,8 +458,7 @@ describe('CHATHISTORY', () => {
         await alice.ask(ADD, { input: { conversationId: id, members: [`u${seq}`], clientKey: randomUUID() } });
       else at[seq] = (await send(seq % 2 ? alice : bob, id, `m${seq}`)).acceptedAt;
       // Times that differ make what is asked by time certain.
-      const now = Date.now();
-      await until(() => Date.now() > now + 1);
+      await nextMoment();
     }
   });
   const range = (from: number, to: number): string[] =>

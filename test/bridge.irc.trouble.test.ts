@@ -202,7 +202,7 @@ describe('a token that ends', () => {
 
 describe('a client', () => {
   it('that is silent is asked, and then closed; one that answers stays', async () => {
-    const irc = await room({ pingAfterMs: 300, deadAfterMs: 1_500 });
+    const irc = await room({ pingAfterMs: 300, deadAfterMs: 3_000 });
     const silent = await welcomed(irc, alice);
     const alive = await welcomed(irc, bob);
     alive.socket.on('data', (bytes) => {
@@ -317,7 +317,7 @@ describe('a client', () => {
 
 describe('limits', () => {
   it('hold for strangers, users and all', async () => {
-    const irc = await room({ connections: 5, strangers: 2, connectionsOfUser: 2, registerWithinMs: 1_500 });
+    const irc = await room({ connections: 5, strangers: 2, connectionsOfUser: 2, registerWithinMs: 3_000 });
     const two = [await welcomed(irc, alice), await welcomed(irc, alice)];
     const third = kept(new RawClient(irc.port));
     third.send(`PASS ${alice.token}`, 'NICK a', 'USER a 0 * :a');

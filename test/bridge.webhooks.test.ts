@@ -160,7 +160,7 @@ describe('webhooks', () => {
       return event.conversationId === stubborn.lane && event.seq === 3 && count <= 3 ? manner(receiver.port) : 204;
     });
     const before = process.memoryUsage().arrayBuffers;
-    await send({ timeoutMs: 700 });
+    await send({ timeoutMs: 2_000 });
     stubborn.lane = await talk(bad.name, 8);
     const [beside, elsewhere] = [await talk(bad.name, 30), await talk(good.name, 30)];
     await Promise.all([whole(receiver, beside, 31), whole(other, elsewhere, 31)]);

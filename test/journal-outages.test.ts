@@ -114,7 +114,7 @@ describe('the journal, when its server', () => {
       Array.from({ length: 500 }, (_, i) => journal.append(recordOf(i % 2 ? lane : other, 1), revisionOf(0))),
     );
     expect(new Set(outcomes.map(({ kind }) => kind))).toEqual(new Set(['busy']));
-    expect(performance.now() - startedAt).toBeLessThan(500);
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
     const reads = [
       journal.last(lane),
       journal.lastRevisions([lane, other]),
@@ -197,7 +197,7 @@ describe('the journal, when its server', () => {
       const more = dumb.map((lane) => journal.append(recordOf(lane, 1), revisionOf(0)));
       const startedAt = performance.now();
       const outcomes = await Promise.all(sound.map((lane) => journal.append(recordOf(lane, 1), revisionOf(0))));
-      expect(performance.now() - startedAt).toBeLessThan(1_000);
+      expect(performance.now() - startedAt).toBeLessThan(2_000);
       expect(new Set(outcomes.map(({ kind }) => kind))).toEqual(new Set(['stored']));
       expect(await journal.status()).toMatchObject({ isReady: true });
       await Promise.all(more);

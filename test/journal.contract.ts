@@ -7,6 +7,7 @@ import { type Revision, revisionOf, seqOf } from '../schema/ids.ts';
 import { partitionOf } from '../schema/subjects.ts';
 import type { AppendOutcome, Journal, StoredRecord, StoredSnapshot } from '../services/journal/journal.ts';
 import { type LaneSnapshot, SNAPSHOT_VERSION } from '../services/lane/snapshot.ts';
+import { until as look } from './support/until.ts';
 
 /** A store, and two processes that use it. */
 export interface Rig {
@@ -37,6 +38,9 @@ export const recordOf = (lane: LaneId, seq: number, text?: string): LaneRecord =
   events: [messageOf(seq, text)],
 });
 
+/** Longer than any outage of a test. */
+const STORE_MS = 60_000;
+
 export type Counts = Partial<Record<AppendOutcome['kind'], number>>;
 
 /**
@@ -49,19 +53,18 @@ export async function store(
   expected: Revision,
   counts: Counts = {},
 ): Promise<Revision> {
-  for (;;) {
+  const attempt = async (): Promise<Revision | undefined> => {
     const outcome = await journal.append(record, expected);
     counts[outcome.kind] = (counts[outcome.kind] ?? 0) + 1;
     if (outcome.kind === 'stored') return outcome.revision;
     if (outcome.kind === 'full') throw new Error(outcome.message);
-    if (outcome.kind === 'conflict') {
-      const look = await journal.read(record.lane, revisionOf(expected + 1), { limit: 1 }).catch(() => undefined);
-      const [found] = look?.records ?? [];
-      if (found?.record?.id === record.id) return found.revision;
-      if (found) throw new Error('somebody else wrote into a lane of one writer');
-    }
-    await new Promise((again) => setTimeout(again, 5));
-  }
+    if (outcome.kind !== 'conflict') return undefined;
+    const seen = await journal.read(record.lane, revisionOf(expected + 1), { limit: 1 }).catch(() => undefined);
+    const [found] = seen?.records ?? [];
+    if (found && found.record?.id !== record.id) throw new Error('somebody else wrote into a lane of one writer');
+    return found?.revision;
+  };
+  return (await look(attempt, (revision) => revision !== undefined, STORE_MS)) as Revision;
 }
 
 /** Appends to a lane of one writer, one after the other; their revisions. */
@@ -87,11 +90,11 @@ export async function readAll(journal: Journal, lane: LaneId, from = revisionOf(
 
 /** Waits for a fact. */
 export async function until(what: string, isSo: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
-  const end = Date.now() + ms;
-  while (!(await isSo())) {
-    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
-    await new Promise((again) => setTimeout(again, 5));
-  }
+  await look(
+    async () => ((await isSo()) ? 'so' : what),
+    (seen) => seen === 'so',
+    ms,
+  );
 }
 
 const revisionsOf = (records: readonly StoredRecord[]): number[] => records.map(({ revision }) => revision);

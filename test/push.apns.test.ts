@@ -9,7 +9,7 @@ import { json } from './support/providers/secure-server.ts';
 const PHONE: ApnsAddress = { provider: 'APNS', token: apnsToken('phone') };
 let pushing: Pushing;
 beforeEach(async () => {
-  pushing = await startPushing({ timeoutMs: 1_500 });
+  pushing = await startPushing({ timeoutMs: 2_000 });
 });
 afterEach(() => pushing.stop());
 

@@ -8,7 +8,7 @@ import { json } from './support/providers/secure-server.ts';
 const PHONE: GcmAddress = { provider: 'GCM', token: 'gcm-token-1' };
 let pushing: Pushing;
 beforeEach(async () => {
-  pushing = await startPushing({ timeoutMs: 1_500 });
+  pushing = await startPushing({ timeoutMs: 2_000 });
 });
 afterEach(() => pushing.stop());
 

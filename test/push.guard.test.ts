@@ -62,7 +62,7 @@ describe('a circuit', () => {
 describe('providers beside each other', () => {
   let pushing: Pushing;
   beforeEach(async () => {
-    pushing = await startPushing({ timeoutMs: 800 });
+    pushing = await startPushing({ timeoutMs: 2_000 });
   });
   afterEach(() => pushing.stop());
   const FCM: FcmAddress = { provider: 'FCM', token: 'f' };
@@ -155,7 +155,7 @@ describe('a guard', () => {
       ...given,
     };
     const observe = { pushed: () => {}, alarm: () => {} };
-    const guard = new Guard(adapter, { limits, log: pino({ level: 'silent' }), observe, timeoutMs: 1_000 });
+    const guard = new Guard(adapter, { limits, log: pino({ level: 'silent' }), observe, timeoutMs: 2_000 });
     const { signal } = new AbortController();
     const push = (host: string): Promise<PushResult> => guard.push(address(host), messagePush(), { signal });
     return { guard, push, waiting };

@@ -14,7 +14,7 @@ import { messagePush, type Pushing, readPush, startPushing } from './support/pro
 let pushing: Pushing;
 let browser: WebPushAddress;
 beforeEach(async () => {
-  pushing = await startPushing({ timeoutMs: 1_500 });
+  pushing = await startPushing({ timeoutMs: 2_000 });
   browser = pushing.webPush.subscribe();
 });
 afterEach(() => pushing.stop());

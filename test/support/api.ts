@@ -6,6 +6,7 @@ import { start } from '../../services/api/main.ts';
 import type { Config, Environment } from '../../services/config.ts';
 import { createLogger } from '../../services/logger.ts';
 import type { TestServers } from './servers.ts';
+import { until as look } from './until.ts';
 
 export interface TestApi {
   readonly config: Config;
@@ -118,13 +119,8 @@ export const codesOf = ({ errors }: Pick<Answer, 'errors'>): string[] => errors.
 
 /** A fact that comes about by itself: asked for until it holds. */
 export async function until<T>(read: () => Promise<T | undefined | false> | T | undefined | false, withinMs = 10_000) {
-  const deadline = Date.now() + withinMs;
-  for (;;) {
-    const value = await read();
-    if (value !== undefined && value !== false) return value;
-    if (Date.now() > deadline) throw new Error('it did not come about');
-    await new Promise((again) => setImmediate(again));
-  }
+  const isThere = (value: T | undefined | false) => value !== undefined && value !== false;
+  return (await look(read, isThere, withinMs)) as T;
 }
 
 export interface SocketMessage {

@@ -2,6 +2,9 @@
 import type { LaneEvent, LaneRecord } from '../../schema/events.ts';
 import { type ClientKey, type LaneId, type Revision, revisionOf, type Seq, type UserId } from '../../schema/ids.ts';
 import type { Journal } from '../../services/journal/journal.ts';
+import { until } from './until.ts';
+
+export { until };
 
 export const laneId = (id: string): LaneId => id as LaneId;
 export const userId = (id: string): UserId => id as UserId;
@@ -87,16 +90,5 @@ export class Scribe {
 
   events(lane: LaneId): readonly LaneEvent[] {
     return this.lanes.get(lane) ?? [];
-  }
-}
-
-/** Looks until it is so, or throws with what it saw last. */
-export async function until<T>(look: () => Promise<T> | T, isSo: (seen: T) => boolean, withinMs = 20_000): Promise<T> {
-  const end = performance.now() + withinMs;
-  for (;;) {
-    const seen = await look();
-    if (isSo(seen)) return seen;
-    if (performance.now() > end) throw new Error(`not so after ${withinMs} ms: ${JSON.stringify(seen)?.slice(0, 300)}`);
-    await new Promise((wake) => setTimeout(wake, 10));
   }
 }
