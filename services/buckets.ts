@@ -19,7 +19,7 @@ export const requestsOf = (sends: Rate): Rate => ({
 
 /**
  * What a user's documents and answers may take of the processor, in units of about 5 µs (measured): a token or a node of a
- * document that was not known, or 128 bytes of a large answer. The default is a tenth of one core, and half a second at once.
+ * document that was not known, or 256 bytes of a large answer. The default is a tenth of one core, and half a second at once.
  */
 export const workOf = (sends: Rate): Rate => ({
   perSecond: Math.max(20_000, 40 * sends.perSecond),

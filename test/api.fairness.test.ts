@@ -1,7 +1,7 @@
 /** What one user asks for costs that user, and nobody else: documents, answers, streams. A real process with a small heap. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Client, clientOf, codesOf } from './support/api.ts';
+import { type Client, clientOf, codesOf, eventsFrom, post, socketOf } from './support/api.ts';
 import { startServers, type TestServers } from './support/servers.ts';
 import { type SmallApi, startSmallApi } from './support/small-api.ts';
 
@@ -14,7 +14,7 @@ let mallory: Client;
 let lane: string;
 
 beforeAll(async () => {
-  servers = await startServers({ mongo: false });
+  servers = await startServers();
   api = await startSmallApi(servers, HEAP_MB);
   [alice, mallory] = await Promise.all([clientOf(api, 'alice'), clientOf(api, 'mallory')]);
   const created = await alice.ask(CREATE, { input: { members: ['bob'], clientKey: randomUUID() } });
@@ -79,5 +79,70 @@ describe('one user’s documents', () => {
     expect(sends).toBeGreaterThan(0);
     expect(latestMs).toBeLessThan(2_000);
     expect([...codes.keys()].sort()).toEqual(['RATE_LIMITED', 'none']);
+  });
+});
+
+const MEMBERS = 10_000;
+
+describe('one user’s answers', () => {
+  let large: string;
+  let eve: Client;
+  beforeAll(async () => {
+    eve = await clientOf(api, 'eve');
+    const members = Array.from({ length: MEMBERS - 1 }, (_, i) => `u${i}`);
+    const created = await eve.ask(CREATE, { input: { members, clientKey: randomUUID() } });
+    large = created.createConversation.accepted.conversationId;
+  });
+
+  const lists = (count: number): string => repeated(count, (i) => `m${i}: members { id name }`);
+  const page = (count: number): string =>
+    `query($id: ID!) { conversation(id: $id) { events(first: 1) { nodes { seq ... on ConversationCreated { ${lists(count)} } } } } }`;
+  const follow = (count: number): string =>
+    `subscription($id: ID!) { conversation(id: $id, after: 0) { __typename seq ... on ConversationCreated { ${lists(count)} } } }`;
+  const TOO_MUCH = [{ extensions: { code: 'BAD_USER_INPUT', retryable: false } }];
+
+  it('hold at most so much, told before it is made; a list of ten thousand is not too much', async () => {
+    const { data, errors } = await eve.post(page(20), { id: large });
+    expect([data.conversation.events, errors]).toMatchObject([null, TOO_MUCH]);
+    const { conversation } = await eve.ask(page(1), { id: large });
+    expect(conversation.events.nodes[0].m0).toHaveLength(MEMBERS);
+  });
+
+  it('hold no more by a socket, as a query or a frame of a stream, which goes on', async () => {
+    const socket = await socketOf(api, eve.token);
+    socket.subscribe('query', page(20), { id: large });
+    const answer = await socket.message(({ id, type }) => id === 'query' && type === 'next');
+    expect(answer.payload.errors).toMatchObject(TOO_MUCH);
+    socket.subscribe('stream', follow(20), { id: large });
+    const isCaughtUp = ({ payload }: { payload?: { data?: { conversation?: { __typename: string } } } }) =>
+      payload?.data?.conversation?.__typename === 'CaughtUp';
+    await socket.message(isCaughtUp);
+    const [started, frame] = socket.nexts('stream');
+    expect(started.data.conversation.__typename).toBe('StreamStarted');
+    expect(frame.errors).toMatchObject(TOO_MUCH);
+    socket.socket.close();
+  });
+
+  it('hold no more by server-sent events', async () => {
+    const events = await eventsFrom(api, follow(20), { id: large }, { token: eve.token });
+    const got = await events.upTo(({ data }) => data.errors !== undefined);
+    expect(got.at(-1)?.data.errors).toMatchObject(TOO_MUCH);
+    events.close();
+  });
+
+  it('that are many are refused for a while, and others’ sends are answered meanwhile', async () => {
+    const codes = new Set<string>();
+    let retryAfterMs = 0;
+    const flood = many(200, 8, async () => {
+      const { status, errors } = await post(api, page(5), { id: large }, { token: eve.token });
+      codes.add(`${status} ${errors[0]?.extensions.code ?? 'none'}`);
+      retryAfterMs = Math.max(retryAfterMs, errors[0]?.extensions.retryAfterMs ?? 0);
+    });
+    const { sends, latestMs } = await sendsDuring(flood);
+    expect([api.exitCode, api.signal]).toEqual([null, null]);
+    expect(sends).toBeGreaterThan(0);
+    expect(latestMs).toBeLessThan(2_000);
+    expect([...codes]).toContain('200 RATE_LIMITED');
+    expect(retryAfterMs).toBeGreaterThan(0);
   });
 });

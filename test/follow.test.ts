@@ -35,7 +35,6 @@ function rig(limits: StreamLimits = {}) {
   const reads = openReads(NO_HISTORY, journal);
   const streams = openStreams({
     schema: FRAME_SCHEMA,
-    contextValue: {},
     journal,
     lanes,
     reads,

@@ -9,7 +9,7 @@ import { schemaWith } from '../services/api/resolvers/schema.ts';
 import { FOLLOW, FRAME_SCHEMA, QUIET } from './support/stream-rig.ts';
 
 const LANE = 'c1' as LaneId;
-const frames = new Frames({ schema: FRAME_SCHEMA, contextValue: {}, log: QUIET });
+const frames = new Frames({ schema: FRAME_SCHEMA, log: QUIET });
 const event: LaneEvent = {
   type: 'MessageSent',
   seq: 2 as Seq,
@@ -135,7 +135,6 @@ describe('an execution', () => {
     const broken = (name: () => unknown) =>
       new Frames({
         schema: schemaWith({ ...eventResolvers, User: { id: (user: UserId) => user, name } }),
-        contextValue: {},
         log: QUIET,
       });
     const failing = broken(() => {

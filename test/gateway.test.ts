@@ -31,7 +31,7 @@ function rig(limits: StreamLimits = {}, nameOf: (user: UserId) => unknown = (use
   };
   const schema = schemaWith({ ...eventResolvers, User: { id: (user: UserId) => user, name, avatarUrl: () => null } });
   const reads = openReads(NO_HISTORY, journal);
-  const streams = openStreams({ schema, contextValue: {}, journal, lanes, reads, log: QUIET, counts, limits });
+  const streams = openStreams({ schema, journal, lanes, reads, log: QUIET, counts, limits });
   const scribe = (lane: string) => new Scribe((to, payload) => inner.put(to, payload), lane as LaneId);
   const open = (
     lane: string,

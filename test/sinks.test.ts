@@ -341,7 +341,6 @@ describe('a reader that stops reading', () => {
     const reads = openReads(NO_HISTORY, journal);
     const streams: ConversationStreams = openStreams({
       schema: FRAME_SCHEMA,
-      contextValue: {},
       journal,
       lanes,
       reads,

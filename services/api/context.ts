@@ -1,11 +1,28 @@
-/** What the resolvers of one request share: who asks, each lane as it was read once, and how many rows it may still ask for. */
+/** What the resolvers of one request share: who asks, each lane as it was read once, and what its answer may still hold. */
+import type { GraphQLResolveInfo } from 'graphql';
 import type { LaneId } from '../../schema/ids.ts';
+import type { Buckets } from '../buckets.ts';
 import type { Lanes, Loaded } from '../journal/lanes.ts';
+import { tooMany } from './admission.ts';
 import type { Identity } from './auth.ts';
+import { fieldsIn } from './document-limits.ts';
 import { apiError } from './errors.ts';
-import { MAX_ROWS } from './limits.ts';
+import { MAX_ANSWER_BYTES, MAX_ROWS } from './limits.ts';
 
-export interface RequestContext {
+/** What a field takes in an answer, about: its name, and a value that has no great length. */
+const FIELD_BYTES = 64;
+/** What an answer holds is charged to its user in steps of this: one that is smaller costs nothing beside its request. */
+const STEP_BYTES = 4 * 1024;
+/** A field costs the processor about 1 µs (measured), a unit of work stands for 5. */
+const BYTES_PER_UNIT = 4 * FIELD_BYTES;
+
+/** Of one answer, or of one frame of a stream. */
+export interface AnswerContext {
+  /** Called before so many bytes are put into the answer, about. Throws BAD_USER_INPUT when it would be larger than one may be. */
+  spend(bytes: number): void;
+}
+
+export interface RequestContext extends AnswerContext {
   readonly identity: Identity;
   /** The lane at least as new as when this request came; read once, however many fields ask. Throws JournalUnavailable, PoisonedLane. */
   fresh(id: LaneId): Promise<Loaded>;
@@ -13,9 +30,18 @@ export interface RequestContext {
   charge(rows: number): void;
 }
 
-export function contextOf(identity: Identity, lanes: Pick<Lanes, 'fresh'>): RequestContext {
+export interface ContextParts {
+  readonly lanes: Pick<Lanes, 'fresh'>;
+  /** What each user's answers may take. */
+  readonly work: Pick<Buckets, 'take'>;
+}
+
+/** Its `spend` throws RATE_LIMITED, too: when the user's answers take more than its budget. */
+export function contextOf(identity: Identity, { lanes, work }: ContextParts): RequestContext {
   const read = new Map<LaneId, Promise<Loaded>>();
+  const answer = answerContext();
   let rows = 0;
+  let unpaid = 0;
   return {
     identity,
     fresh: (id) => {
@@ -28,5 +54,39 @@ export function contextOf(identity: Identity, lanes: Pick<Lanes, 'fresh'>): Requ
       if (rows > MAX_ROWS)
         throw apiError('BAD_USER_INPUT', `One request asks for at most ${MAX_ROWS} rows in all its pages.`);
     },
+    spend: (bytes) => {
+      answer.spend(bytes);
+      unpaid += bytes;
+      if (unpaid < STEP_BYTES) return;
+      const wait = work.take(identity.actor.user, unpaid / BYTES_PER_UNIT);
+      unpaid = 0;
+      if (wait > 0) throw tooMany('You ask for more than your budget of answers allows.', wait);
+    },
   };
+}
+
+/** Of a frame: it is made for all its readers at once, and nobody of them pays. */
+export function answerContext(): AnswerContext {
+  let bytes = 0;
+  return {
+    spend: (more) => {
+      bytes += more;
+      if (bytes > MAX_ANSWER_BYTES)
+        throw apiError(
+          'BAD_USER_INPUT',
+          `An answer holds at most ${MAX_ANSWER_BYTES / 1024 ** 2} MiB, estimated: ask for less.`,
+        );
+    },
+  };
+}
+
+/** Before a list's rows are made: each of them has what the document selects of it, lists inside it counted for themselves. */
+export function spendRows({ spend }: AnswerContext, rows: number, { fieldNodes, fragments }: GraphQLResolveInfo): void {
+  spend(rows * fieldsIn(fieldNodes, fragments) * FIELD_BYTES);
+}
+
+/** The text, when the answer may hold it. */
+export function spendText<Text extends string | null>({ spend }: AnswerContext, text: Text): Text {
+  if (text !== null) spend(text.length);
+  return text;
 }

@@ -52,7 +52,7 @@ export class DeliveryStreams implements OpensStreams {
   /** Throws if the schema has no such subscription. */
   constructor(parts: DeliveryStreamParts) {
     this.#parts = parts;
-    this.#frames = new Frames({ ...parts, contextValue: undefined }, 'delivery');
+    this.#frames = new Frames(parts, 'delivery');
   }
 
   get size(): number {

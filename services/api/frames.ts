@@ -21,6 +21,7 @@ import {
 } from 'graphql';
 import { ID_RULE, type LaneId, parseLaneId, parseSeq } from '../../schema/ids.ts';
 import type { Logger } from '../logger.ts';
+import { answerContext } from './context.ts';
 import { apiError, badInput, publicError } from './errors.ts';
 import { rootFieldOf } from './root-field.ts';
 import type { Part } from './sink.ts';
@@ -61,8 +62,6 @@ export interface GivenOperation {
 
 export interface FramesOptions {
   readonly schema: GraphQLSchema;
-  /** What resolvers of frames get as their context; the same for all, so nothing of any one reader. */
-  readonly contextValue: unknown;
   readonly log: Logger;
 }
 
@@ -129,11 +128,12 @@ export class Frames {
 
   /** The answer for one frame. At once where every resolver answers at once; else a promise that is never rejected. */
   execute(operation: Operation, source: Source): Part | Promise<Part> {
-    const { schema, contextValue } = this.#options;
+    const { schema } = this.#options;
     const { document, operationName, variables: variableValues } = operation;
     let result: ExecutionResult | PromiseLike<ExecutionResult>;
     try {
       const rootValue = { [this.#root]: source };
+      const contextValue = answerContext();
       result = execute({ schema, document, operationName, variableValues, rootValue, contextValue });
     } catch (error) {
       return this.#fault(error, source);

@@ -1,6 +1,7 @@
 /** Every HTTP request: who is let in, and which of the doors behind it answers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ExecutionResult, GraphQLError, OperationTypeNode } from 'graphql';
+import type { Buckets } from '../buckets.ts';
 import { isJson, readBody } from '../http-body.ts';
 import type { Lanes } from '../journal/lanes.ts';
 import type { Logger } from '../logger.ts';
@@ -23,6 +24,8 @@ export const GRAPHQL_PATH = '/graphql';
 export interface HttpParts {
   readonly engine: Engine;
   readonly lanes: Lanes;
+  /** What each user's answers may take. */
+  readonly work: Buckets;
   readonly admission: Admission;
   readonly clients: Clients;
   readonly origins: Origins;
@@ -127,7 +130,7 @@ export class HttpDoor {
     identity: Identity,
     startedAt: number,
   ): Promise<void> {
-    const { engine, lanes, streams, metrics } = this.#parts;
+    const { engine, streams, metrics } = this.#parts;
     const prepared = engine.documents.prepare(params.query, params.operationName, identity.actor.user);
     if (request.method === 'GET' && isMutation(prepared)) {
       response.setHeader('allow', 'POST');
@@ -138,7 +141,7 @@ export class HttpDoor {
     const result =
       prepared.kind === 'bad'
         ? { errors: prepared.errors }
-        : await this.#result({ ...prepared, variables: params.variables }, contextOf(identity, lanes));
+        : await this.#result({ ...prepared, variables: params.variables }, contextOf(identity, this.#parts));
     metrics.answered('http', !result.errors, performance.now() - startedAt);
     if (acceptsOnlyEvents(request)) return writeEvents(response, result);
     answer(request, response, result);

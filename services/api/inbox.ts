@@ -89,7 +89,7 @@ export class Inboxes implements OpensStreams {
       backlog = BACKLOG_MAX,
     } = parts.limits ?? {};
     this.#limits = { readers, lanes };
-    this.#frames = new Frames({ ...parts, contextValue: undefined }, 'inbox');
+    this.#frames = new Frames(parts, 'inbox');
     const answers = new InboxAnswers(this.#frames);
     const { signal } = this.#stopping;
     const pause = (ms: number) => wait(ms, undefined, { signal, ref: false });

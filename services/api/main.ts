@@ -131,7 +131,7 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
   const perUser = new Counts(MAX_SOCKETS_PER_USER);
   const events = new EventStreams(followed.subscriptions, perUser, (identity) => admission.standingOf(identity));
   const clients = new Clients(config.trustedProxies);
-  const doors = { engine, lanes, admission, clients, origins, metrics, log };
+  const doors = { engine, lanes, work, admission, clients, origins, metrics, log };
   const sockets = new Sockets({ ...doors, streams: followed.subscriptions, perUser });
   const graphiql = config.graphiql ? new GraphiQL(config) : undefined;
   const http = new HttpDoor({ ...doors, readiness, streams: events, graphiql });
@@ -186,8 +186,7 @@ interface FollowingParts {
 function openFollowing(log: Logger, { schema, stores, journal, counts }: FollowingParts) {
   const { lanes, reads, deliveries: found } = stores;
   const receipts = new ReceiptFeed({ ...stores, log });
-  // Frames are made for all readers at once: their resolvers have no request to look at.
-  const conversations = openStreams({ schema, contextValue: undefined, journal, lanes, reads, log, counts, receipts });
+  const conversations = openStreams({ schema, journal, lanes, reads, log, counts, receipts });
   const deliveries = new DeliveryStreams({ schema, lanes, reads, deliveries: found, log });
   const inboxes = new Inboxes({ ...stores, schema, journal, counts, log });
   return {

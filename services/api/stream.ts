@@ -34,8 +34,6 @@ export interface ConversationStreams {
 
 export interface StreamsOptions {
   readonly schema: GraphQLSchema;
-  /** The context of resolvers of frames: the same for all readers. */
-  readonly contextValue: unknown;
   readonly journal: Pick<Journal, 'listen' | 'read' | 'lastRevisions' | 'onReconnect'>;
   readonly lanes: Lanes;
   readonly reads: GapReader;

@@ -8,7 +8,7 @@ import { type ExecutionArgs, GraphQLError } from 'graphql';
 import { handleProtocols, makeServer, type Server, type ServerOptions, type SubscribePayload } from 'graphql-ws';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { MAX_REQUEST_BYTES } from '../../schema/commands.ts';
-import { Counts } from '../buckets.ts';
+import { type Buckets, Counts } from '../buckets.ts';
 import type { Lanes } from '../journal/lanes.ts';
 import type { Logger } from '../logger.ts';
 import { type Admission, type Admitted, tooMany } from './admission.ts';
@@ -40,6 +40,8 @@ const PONG = '{"type":"pong"}';
 export interface SocketParts {
   readonly engine: Engine;
   readonly lanes: Lanes;
+  /** What each user's answers may take. */
+  readonly work: Buckets;
   readonly admission: Admission;
   readonly clients: Clients;
   readonly origins: Origins;
@@ -207,7 +209,7 @@ export class Sockets {
     payload: SubscribePayload,
     open: number,
   ): SocketOperation | readonly GraphQLError[] {
-    const { engine, lanes, admission, log } = this.#parts;
+    const { engine, admission, log } = this.#parts;
     const { identity } = connection;
     try {
       if (!identity || this.#draining) return [unavailable('This server is stopping.')];
@@ -224,7 +226,7 @@ export class Sockets {
       (payload as { query: string }).query = document.loc?.source.body ?? params.query;
       const { variables } = params;
       const operationName = operation.name?.value;
-      const contextValue = contextOf(identity, lanes);
+      const contextValue = contextOf(identity, this.#parts);
       return { schema: engine.schema, document, operation, operationName, variables, contextValue, id, connection };
     } catch (error) {
       return [publicError(error, log)];

@@ -82,7 +82,7 @@ function openLane() {
   const journal = new MemoryJournal({ partitions: 1 });
   const lanes = new Lanes(journal, { maxWeight: 1_000_000, log: QUIET });
   const reads = openReads(NO_HISTORY, journal);
-  const streams = openStreams({ schema: FRAME_SCHEMA, contextValue: {}, journal, lanes, reads, log: QUIET });
+  const streams = openStreams({ schema: FRAME_SCHEMA, journal, lanes, reads, log: QUIET });
   const lane = 'lane' as LaneId;
   const scribe = new Scribe((to, payload) => journal.put(to, payload), lane);
   scribe.create(['reader' as UserId]);

@@ -1,4 +1,5 @@
 /** A conversation and its members, from the lane's state; its messages and events, from history and the lane together. */
+import type { GraphQLResolveInfo } from 'graphql';
 import type {
   ConversationEventsArgs,
   ConversationMembersArgs,
@@ -11,7 +12,7 @@ import { type Connection, connectionOf, lanePageOf, seqCursor, sizeOf } from '..
 import { membersPage, USUAL_MEMBERS } from '../../views/members.ts';
 import type { Reads } from '../../views/reads.ts';
 import type { Identity } from '../auth.ts';
-import type { RequestContext } from '../context.ts';
+import { type RequestContext, spendRows, spendText } from '../context.ts';
 import type { EventFrame } from '../sources.ts';
 import { eventFrameOf, isShown, type MessageSource } from './events.ts';
 
@@ -36,7 +37,8 @@ export const conversationResolvers = (reads: Reads) => ({
   Conversation: {
     id: ({ loaded }: ConversationSource) => loaded.lane.id,
     kind: ({ loaded }: ConversationSource) => loaded.lane.kind,
-    title: ({ loaded }: ConversationSource) => loaded.lane.title ?? null,
+    title: ({ loaded }: ConversationSource, _: unknown, context: RequestContext) =>
+      spendText(context, loaded.lane.title ?? null),
     createdAt: ({ loaded }: ConversationSource) => loaded.lane.createdAt,
     lastSeq: ({ loaded }: ConversationSource) => loaded.lane.seq,
     firstSeq: ({ sight }: ConversationSource) => sight.from,
@@ -53,26 +55,33 @@ export const conversationResolvers = (reads: Reads) => ({
     memberCount: ({ loaded }: ConversationSource) => loaded.lane.members.size,
     me: ({ loaded, reader }: ConversationSource): MemberSource | null => memberOf(loaded, reader),
     directWith: ({ loaded, reader }: ConversationSource) => otherOf(loaded.lane, reader),
-    members: ({ loaded }: ConversationSource, args: ConversationMembersArgs, { charge }: RequestContext) =>
-      membersOf(loaded, args, charge),
+    members: membersOf,
     messages: async (
       { loaded, sight }: ConversationSource,
       args: ConversationMessagesArgs,
-      { charge }: RequestContext,
+      context: RequestContext,
+      info: GraphQLResolveInfo,
     ) => {
       const ask = lanePageOf(args);
-      charge(ask.first ?? ask.last ?? 0);
+      context.charge(ask.first ?? ask.last ?? 0);
       const page = await reads.page(loaded, sight, ask, 'messages');
+      spendRows(context, page.events.length, info);
       const lane = loaded.lane.id;
       const nodes = page.events.flatMap((event): MessageSource[] =>
         event.type === 'MessageSent' ? [{ lane, event }] : [],
       );
       return { ...connectionOf(nodes, ({ event }) => seqCursor(event.seq), page), asOf: page.asOf };
     },
-    events: async ({ loaded, sight }: ConversationSource, args: ConversationEventsArgs, { charge }: RequestContext) => {
+    events: async (
+      { loaded, sight }: ConversationSource,
+      args: ConversationEventsArgs,
+      context: RequestContext,
+      info: GraphQLResolveInfo,
+    ) => {
       const ask = lanePageOf(args);
-      charge(ask.first ?? ask.last ?? 0);
+      context.charge(ask.first ?? ask.last ?? 0);
       const page = await reads.page(loaded, sight, ask);
+      spendRows(context, page.events.length, info);
       const nodes = page.events.filter(isShown).map((event) => eventFrameOf(loaded.lane.id, event));
       return { ...connectionOf<EventFrame>(nodes, ({ seq }) => seqCursor(seq), page), asOf: page.asOf };
     },
@@ -96,11 +105,13 @@ function otherOf({ kind, members }: Lane, reader: UserId): UserId | null {
 }
 
 function membersOf(
-  loaded: Loaded,
+  { loaded }: ConversationSource,
   args: ConversationMembersArgs,
-  charge: RequestContext['charge'],
+  context: RequestContext,
+  info: GraphQLResolveInfo,
 ): Connection<MemberSource> {
   const size = sizeOf('first', args.first ?? USUAL_MEMBERS);
-  charge(size);
+  context.charge(size);
+  spendRows(context, Math.min(size, loaded.lane.members.size), info);
   return membersPage(loaded.lane, size, args.after, (user, member): MemberSource => ({ loaded, user, member }));
 }

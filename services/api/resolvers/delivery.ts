@@ -1,5 +1,5 @@
 /** How far a message has come with each recipient; and who sees what of that. */
-
+import type { GraphQLResolveInfo } from 'graphql';
 import type { MessageSent } from '../../../schema/events.ts';
 import type { MessageDeliveryArgs } from '../../../schema/generated.ts';
 import { deliveryIdOf, type UserId } from '../../../schema/ids.ts';
@@ -7,7 +7,7 @@ import type { Loaded } from '../../journal/lanes.ts';
 import { lastSentBy } from '../../lane/sent.ts';
 import { type Connection, connectionOf, sizeOf, userCursor, userOfCursor } from '../../views/connection.ts';
 import { type Deliveries, type Delivery, type PushAttempt, recipientIds, shownToOthers } from '../../views/delivery.ts';
-import type { RequestContext } from '../context.ts';
+import { type AnswerContext, type RequestContext, spendRows } from '../context.ts';
 import type { Viewer } from '../gate.ts';
 import type { RequestMarks } from '../request-marks.ts';
 import type { MessageSource } from './events.ts';
@@ -48,9 +48,13 @@ type DeliveryPage = Connection<DeliverySource> & Record<'recipientCount' | 'deli
 
 export const deliveryResolvers = (parts: DeliveryParts) => ({
   Message: {
-    // A frame of a stream has no context: it is the same for all its readers.
-    delivery: (source: MessageSource, args: MessageDeliveryArgs, context: RequestContext | undefined) =>
-      context ? deliveryPage(parts, source, args, context) : null,
+    // A frame of a stream is the same for all its readers.
+    delivery: (
+      source: MessageSource,
+      args: MessageDeliveryArgs,
+      context: RequestContext | AnswerContext,
+      info: GraphQLResolveInfo,
+    ) => ('identity' in context ? deliveryPage(parts, source, args, { context, info }) : null),
   },
   Delivery: {
     id: ({ delivery: { lane, seq, user } }: DeliverySource) => deliveryIdOf(lane, seq, user),
@@ -79,7 +83,7 @@ async function deliveryPage(
   parts: DeliveryParts,
   { lane, event }: MessageSource,
   args: MessageDeliveryArgs,
-  context: RequestContext,
+  { context, info }: { readonly context: RequestContext; readonly info: GraphQLResolveInfo },
 ): Promise<DeliveryPage> {
   const size = sizeOf('first', args.first ?? 50);
   context.charge(size);
@@ -90,6 +94,7 @@ async function deliveryPage(
   const start = users.findIndex((user) => user > after);
   const from = start < 0 ? users.length : start;
   const some = users.slice(from, from + size);
+  spendRows(context, some.length, info);
   const found = await parts.deliveries.of(loaded, event, some);
   const nodes = some.flatMap((user) => {
     const delivery = found.get(user);

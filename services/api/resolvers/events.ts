@@ -2,8 +2,11 @@
  * Events, frames and messages. What these resolvers give is the same for all who may see it and never depends on who asks:
  * that is what lets one execution serve a whole conversation's subscribers.
  */
+
+import type { GraphQLResolveInfo } from 'graphql';
 import type { LaneEvent, MessageSent } from '../../../schema/events.ts';
 import { type LaneId, messageIdOf } from '../../../schema/ids.ts';
+import { type AnswerContext, spendRows, spendText } from '../context.ts';
 import type { EventFrame, FrameSource, ResetFrame } from '../sources.ts';
 
 export interface MessageSource {
@@ -39,6 +42,17 @@ const stamp = {
   by: ({ event }: EventFrame) => event.by,
 };
 
+/** The one list without pages: up to as many as a conversation has. */
+function membersOf(
+  { event }: Of<'ConversationCreated' | 'MembersAdded'>,
+  _: unknown,
+  context: AnswerContext,
+  info: GraphQLResolveInfo,
+) {
+  spendRows(context, event.members.length, info);
+  return event.members;
+}
+
 export const eventResolvers = {
   StreamStarted: frame,
   CaughtUp: frame,
@@ -46,14 +60,15 @@ export const eventResolvers = {
   ConversationCreated: {
     ...stamp,
     kind: ({ event }: Of<'ConversationCreated'>) => event.kind,
-    title: ({ event }: Of<'ConversationCreated'>) => event.title ?? null,
-    members: ({ event }: Of<'ConversationCreated'>) => event.members,
+    title: ({ event }: Of<'ConversationCreated'>, _: unknown, context: AnswerContext) =>
+      spendText(context, event.title ?? null),
+    members: membersOf,
   },
   MessageSent: {
     ...stamp,
     message: ({ lane, event }: Of<'MessageSent'>): MessageSource => ({ lane, event }),
   },
-  MembersAdded: { ...stamp, members: ({ event }: Of<'MembersAdded'>) => event.members },
+  MembersAdded: { ...stamp, members: membersOf },
   MemberRemoved: { ...stamp, member: ({ event }: Of<'MemberRemoved'>) => event.member },
   Message: {
     id: ({ lane, event }: MessageSource) => messageIdOf(lane, event.seq),
@@ -61,7 +76,7 @@ export const eventResolvers = {
     seq: ({ event }: MessageSource) => event.seq,
     changedSeq: ({ event }: MessageSource) => event.seq,
     sender: ({ event }: MessageSource) => event.by,
-    text: ({ event }: MessageSource) => event.text,
+    text: ({ event }: MessageSource, _: unknown, context: AnswerContext) => spendText(context, event.text),
     sentAt: ({ event }: MessageSource) => event.at,
     clientKey: ({ event }: MessageSource) => event.key,
   },

@@ -1,4 +1,5 @@
 /** Everything that can be read once, and users. */
+import type { GraphQLResolveInfo } from 'graphql';
 import type { QueryConversationArgs, QueryConversationsArgs, QueryMessageArgs } from '../../../schema/generated.ts';
 import type { UserId } from '../../../schema/ids.ts';
 import { type Lanes, PoisonedLane } from '../../journal/lanes.ts';
@@ -7,7 +8,7 @@ import type { Logger } from '../../logger.ts';
 import { activityCursor, activityOfCursor, type Connection, connectionOf, sizeOf } from '../../views/connection.ts';
 import type { History } from '../../views/history.ts';
 import type { Reads } from '../../views/reads.ts';
-import type { RequestContext } from '../context.ts';
+import { type AnswerContext, type RequestContext, spendRows, spendText } from '../context.ts';
 import type { People } from '../people.ts';
 import { type ConversationSource, conversationOf } from './conversation.ts';
 import type { MessageSource } from './events.ts';
@@ -25,8 +26,16 @@ export const queryResolvers = (parts: QueryParts) => ({
     me: (_: unknown, __: unknown, { identity }: RequestContext) => identity.actor.user,
     conversation: async (_: unknown, args: QueryConversationArgs, { identity, fresh }: RequestContext) =>
       conversationOf(await fresh(laneIdOf('id', args.id)), identity),
-    conversations: (_: unknown, args: QueryConversationsArgs, context: RequestContext) =>
-      conversationsPage(parts, args, context),
+    conversations: async (
+      _: unknown,
+      args: QueryConversationsArgs,
+      context: RequestContext,
+      info: GraphQLResolveInfo,
+    ) => {
+      const page = await conversationsPage(parts, args, context);
+      spendRows(context, page.nodes.length, info);
+      return page;
+    },
     message: async (_: unknown, args: QueryMessageArgs, { identity, fresh }: RequestContext) => {
       const lane = laneIdOf('conversationId', args.conversationId);
       const seq = placeOf('seq', args.seq);
@@ -79,13 +88,19 @@ async function conversationsPage(
 export const userResolvers = (people: People) => ({
   User: {
     id: (user: UserId) => user,
-    name: (user: UserId) => shown(people, user, 'name'),
-    avatarUrl: (user: UserId) => shown(people, user, 'avatarUrl'),
+    name: (user: UserId, _: unknown, context: AnswerContext) => shown(people, user, 'name', context),
+    avatarUrl: (user: UserId, _: unknown, context: AnswerContext) => shown(people, user, 'avatarUrl', context),
   },
 });
 
 /** At once where it is known, so that a frame whose names are known is made at once. */
-function shown(people: People, user: UserId, what: 'name' | 'avatarUrl'): string | null | Promise<string | null> {
+function shown(
+  people: People,
+  user: UserId,
+  what: 'name' | 'avatarUrl',
+  context: AnswerContext,
+): string | null | Promise<string | null> {
   const person = people.find(user);
-  return person instanceof Promise ? person.then((found) => found[what] ?? null) : (person[what] ?? null);
+  if (person instanceof Promise) return person.then((found) => spendText(context, found[what] ?? null));
+  return spendText(context, person[what] ?? null);
 }
