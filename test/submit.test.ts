@@ -345,6 +345,64 @@ describe('submit', () => {
     expect(names.filter((name) => name === 'NOT_FOUND').length).toBe(20);
   });
 
+  it('answers "unavailable" in time while nothing can be sent, and never sends it afterwards', async () => {
+    const world = new World();
+    const { submit: writer } = world.start();
+    await writer.submit(commandOf('alice', 'c', { type: 'CreateConversation', kind: 'GROUP', members: [] }));
+    const { submit, journal } = world.start();
+    // The reads hang, each for longer than a sender waits.
+    let goOn = (): void => {};
+    const hanging = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const { last, read } = journal;
+    journal.last = (lane) => hanging.then(() => last(lane));
+    journal.read = (...ask) => hanging.then(() => read(...ask));
+    const hi = (key: string) => commandOf('alice', key, { type: 'SendMessage', text: 'x' });
+    const sent = [submit.submit(hi('k1')), submit.submit(hi('k2'))];
+    world.now += 201;
+    expect((await Promise.all(sent)).map(({ kind }) => kind)).toEqual(['unavailable', 'unavailable']);
+    goOn();
+    expect(await submit.submit(hi('k3'))).toMatchObject({ kind: 'accepted', ack: { seq: 2 } });
+    expect((await eventsOf(world.store, LANE)).map(({ key }) => key)).toEqual(['c', 'k3']);
+  });
+
+  it('answers only those in time whose time is over, and sends what came later', async () => {
+    const world = new World();
+    const { submit } = world.start();
+    await submit.submit(commandOf('alice', 'c', { type: 'CreateConversation', kind: 'GROUP', members: [] }));
+    let isBusy = true;
+    world.misfortune = { append: () => (isBusy ? 'busy' : 'none'), read: () => false };
+    const hi = (key: string) => commandOf('alice', key, { type: 'SendMessage', text: 'x' });
+    const first = submit.submit(hi('k1'));
+    world.now += 150;
+    const second = submit.submit(hi('k2'));
+    expect((await first).kind).toBe('unavailable');
+    isBusy = false;
+    expect(await second).toMatchObject({ kind: 'accepted', ack: { seq: 2 } });
+  });
+
+  it('repeats an append of an unknown end a bounded number of times, and then goes on with what waits behind it', async () => {
+    const world = new World();
+    const { submit } = world.start();
+    await submit.submit(commandOf('alice', 'c', { type: 'CreateConversation', kind: 'GROUP', members: [] }));
+    let appends = 0;
+    world.misfortune = {
+      append: () => (++appends <= DEFAULT_LIMITS.attempts ? 'lost-before' : 'none'),
+      read: () => false,
+    };
+    const hi = (key: string) => commandOf('alice', key, { type: 'SendMessage', text: 'x' });
+    expect(await submit.submit(hi('first'))).toMatchObject({ kind: 'unknown' });
+    const behind: Outcome[] = [];
+    while (behind.at(-1)?.kind !== 'accepted' && behind.length < 100)
+      behind.push(await submit.submit(hi(`b${behind.length}`)));
+    // Behind what may be stored nothing is called certain.
+    expect(new Set(behind.slice(0, -1).map(({ kind }) => kind))).toEqual(new Set(['unknown']));
+    expect(behind.at(-1)).toMatchObject({ kind: 'accepted', ack: { seq: 2 } });
+    expect(appends).toBe(DEFAULT_LIMITS.attempts + 1);
+    expect(await submit.submit(hi('first'))).toMatchObject({ kind: 'accepted', ack: { seq: 3 } });
+  });
+
   it('stops: what is in flight is answered, what comes later is turned away', async () => {
     const world = new World();
     const { submit } = world.start();

@@ -3,25 +3,19 @@
  *
  * One append is in flight per lane and process; commands that come meanwhile are decided together and go into one record.
  * Guaranteed: `accepted` only when the record is stored durably; a lost answer stays `unknown` until the same append is
- * stored, found, or impossible; every refusal was decided on a state at least as new as the command.
+ * stored, found, or impossible; every refusal was decided on a state at least as new as the command. Whose time is over before
+ * anything of it, or of what it waits for, was sent is answered `unavailable`, and is never sent afterwards.
  */
 import { randomUUID } from 'node:crypto';
 import type { Acknowledgement, Command, Outcome, Refusal } from '../../schema/commands.ts';
 import { type LaneEvent, type LaneRecord, RECORD_MAX_BYTES } from '../../schema/events.ts';
-import {
-  type ClientKey,
-  type LaneId,
-  type Millis,
-  type Revision,
-  revisionOf,
-  type Seq,
-  type UserId,
-} from '../../schema/ids.ts';
+import type { ClientKey, LaneId, Millis, Revision, Seq, UserId } from '../../schema/ids.ts';
 import { type Decision, decide, type KeyFact, type Rules } from '../lane/decide.ts';
 import type { RememberedKey } from '../lane/keys.ts';
 import { evolve, type Lane } from '../lane/lane.ts';
 import type { Logger } from '../logger.ts';
-import type { AppendOutcome, Journal } from './journal.ts';
+import { type Appended, type AppendObserver, appendUntilCertain } from './append-until-certain.ts';
+import type { Journal } from './journal.ts';
 import type { Lanes, Loaded } from './lanes.ts';
 
 /** Where the keys are that a lane's state no longer remembers. */
@@ -37,13 +31,10 @@ export interface KeyHistory {
 }
 
 /** What happens, for whoever counts it. */
-export interface SubmitObserver {
+export interface SubmitObserver extends AppendObserver {
   outcome(outcome: Outcome): void;
-  appended(tookMs: number, kind: AppendOutcome['kind'], events: number): void;
   conflict(): void;
   lookedUp(keys: number): void;
-  /** A record whose answer was lost was found in its lane: whoever listens there may have missed it too. */
-  found(lane: LaneId): void;
 }
 
 export interface SubmitLimits {
@@ -55,6 +46,8 @@ export interface SubmitLimits {
   readonly batch: number;
   /** Lost races for one batch before CONTENDED. */
   readonly conflicts: number;
+  /** Attempts of one append whose outcome is not certain; past it its commands are `unknown`, and those behind them go on. */
+  readonly attempts: number;
   /** After this long a command is answered with what is known. */
   readonly answerMs: number;
   /** How long `stop` lets what is in flight settle. */
@@ -65,6 +58,7 @@ export const DEFAULT_LIMITS: SubmitLimits = {
   waitingPerLane: 4_096,
   batch: 512,
   conflicts: 16,
+  attempts: 32,
   answerMs: 8_000,
   stopMs: 5_000,
 };
@@ -84,10 +78,14 @@ interface Pending {
   answer: ((outcome: Outcome) => void) | undefined;
   fact: KeyFact | undefined;
   lookUps: number;
+  /** It is in a record that is being appended. */
+  isAppending: boolean;
 }
 interface Queue {
   pending: Pending[];
   running: boolean;
+  /** The record that is being appended may be stored. */
+  mayBeStored: boolean;
 }
 /** A batch as decided on one state: what to append, and what each command is answered once that is stored. */
 interface Plan {
@@ -97,13 +95,9 @@ interface Plan {
   readonly answers: readonly { readonly pending: Pending; readonly decision: Decision }[];
   readonly rest: readonly Pending[];
 }
-type Appended =
-  | { readonly kind: 'stored'; readonly revision: Revision }
-  | { readonly kind: 'lost' }
-  | { readonly kind: 'full' }
-  | { readonly kind: 'unavailable' }
-  | { readonly kind: 'unknown' };
 
+/** How often it is looked whose time is over. */
+const SWEEP_MS = 100;
 const LOOK_UPS = 5;
 const UNKNOWN: Outcome = {
   kind: 'unknown',
@@ -131,7 +125,9 @@ export class Submit {
   readonly #limits: SubmitLimits;
   readonly #wait: (ms: number) => Promise<void>;
   readonly #queues = new Map<LaneId, Queue>();
-  #waiting = 0;
+  /** Those without an answer, in the order in which they came, which is that of their deadlines. */
+  readonly #open = new Set<Pending>();
+  #sweeping: NodeJS.Timeout | undefined;
   #stopAt: Millis | undefined;
   #onIdle: (() => void) | undefined;
 
@@ -148,13 +144,15 @@ export class Submit {
   submit(command: Command): Promise<Outcome> {
     if (this.#stopAt !== undefined)
       return this.#turnedAway(unavailable('This server is stopping. Nothing was accepted.'));
-    if (this.#waiting >= this.#limits.waiting)
+    if (this.#open.size >= this.#limits.waiting)
       return this.#turnedAway(unavailable('This server has too much to do. Nothing was accepted.'));
     if ((this.#queues.get(command.lane)?.pending.length ?? 0) >= this.#limits.waitingPerLane)
       return this.#turnedAway(CONTENDED);
-    this.#waiting++;
     return new Promise((resolve) => {
-      const pending: Pending = { command, since: this.#options.clock(), answer: resolve, fact: undefined, lookUps: 0 };
+      const since = this.#options.clock();
+      const pending = { command, since, answer: resolve, fact: undefined, lookUps: 0, isAppending: false };
+      this.#open.add(pending);
+      this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
       this.#enqueue(command.lane, pending);
     });
   }
@@ -162,7 +160,7 @@ export class Submit {
   /** Takes nothing more; what is in flight settles, or is answered `unknown` after `stopMs`. */
   async stop(): Promise<void> {
     this.#stopAt ??= this.#options.clock() + this.#limits.stopMs;
-    if (this.#waiting > 0 || [...this.#queues.values()].some((queue) => queue.running))
+    if (this.#open.size > 0 || [...this.#queues.values()].some((queue) => queue.running))
       await Promise.race([
         new Promise<void>((resolve) => {
           this.#onIdle = resolve;
@@ -176,8 +174,24 @@ export class Submit {
     return Promise.resolve(outcome);
   }
 
+  /** Answers those whose time is over; for those that are being appended `#isOver` does. */
+  #sweep(): void {
+    for (const pending of this.#open) {
+      if (!this.#isLate(pending)) break;
+      if (pending.isAppending) continue;
+      this.#answer(pending, this.#queues.get(pending.command.lane)?.mayBeStored ? UNKNOWN : UNAVAILABLE);
+    }
+    if (this.#open.size > 0) return;
+    clearInterval(this.#sweeping);
+    this.#sweeping = undefined;
+  }
+
+  #isLate({ since }: Pending): boolean {
+    return this.#options.clock() - since >= this.#limits.answerMs;
+  }
+
   #enqueue(lane: LaneId, pending: Pending): void {
-    const queue = this.#queues.get(lane) ?? { pending: [], running: false };
+    const queue = this.#queues.get(lane) ?? { pending: [], running: false, mayBeStored: false };
     this.#queues.set(lane, queue);
     queue.pending.push(pending);
     if (!queue.running) void this.#run(lane, queue);
@@ -198,7 +212,7 @@ export class Submit {
     }
     queue.running = false;
     this.#queues.delete(lane);
-    if (this.#queues.size === 0 && this.#waiting === 0) this.#onIdle?.();
+    if (this.#queues.size === 0 && this.#open.size === 0) this.#onIdle?.();
   }
 
   /** Brings the batch to its end: every command in it answered, queued again, or waiting for a look-up. */
@@ -223,19 +237,15 @@ export class Submit {
       // What an earlier record answers needs no wait for this one.
       this.#answerAll(plan, loaded.lane.seq, 'repeated');
       const record: LaneRecord = { v: 1, id: randomUUID(), lane: id, events: plan.events };
-      const appended = await this.#append(record, loaded.revision, plan, queue, plan.rest);
-      if (appended.kind !== 'lost') {
+      const appended = await this.#append(record, loaded.revision, plan, queue);
+      if (appended.kind === 'lost') this.#options.observer?.conflict();
+      if (appended.kind !== 'lost' || ++conflicts > this.#limits.conflicts) {
         // What did not fit comes first in the next record.
         queue.pending.unshift(...plan.rest);
-        if (appended.kind !== 'stored') return this.#answerFailed(plan, appended.kind);
+        if (appended.kind !== 'stored') return this.#answerFailed(plan, appended.kind, queue);
         const { revision } = appended;
         this.#lanes.stored(loaded.revision, { lane: plan.lane, revision, recordId: record.id });
         return this.#answerAll(plan, Number.POSITIVE_INFINITY);
-      }
-      this.#options.observer?.conflict();
-      if (++conflicts > this.#limits.conflicts) {
-        queue.pending.unshift(...plan.rest);
-        return this.#answerFailed(plan, 'lost');
       }
       if (conflicts > 1) await this.#wait(Math.random() * Math.min(2 ** conflicts, 64));
       loaded = await this.#lanes.fresh(id);
@@ -263,61 +273,28 @@ export class Submit {
     return { events, lane, answers, rest: [] };
   }
 
-  /** Repeats the one append until its end is certain. Senders are answered `unknown` when their time is over; the repeating goes on. */
-  async #append(
-    record: LaneRecord,
-    expected: Revision,
-    plan: Plan,
-    queue: Queue,
-    behind: readonly Pending[],
-  ): Promise<Appended> {
-    let mayBeStored = false;
-    const began = this.#options.clock();
-    for (let attempt = 0; ; attempt++) {
-      const startedAt = performance.now();
-      const outcome = await this.#journal.append(record, expected);
-      this.#options.observer?.appended(performance.now() - startedAt, outcome.kind, record.events.length);
-      if (outcome.kind === 'stored') return outcome;
-      if (outcome.kind === 'unknown') mayBeStored = true;
-      if (outcome.kind === 'conflict' || (outcome.kind === 'full' && mayBeStored)) {
-        const look = await this.#find(record, expected);
-        if (look.kind !== 'unsettled') return look;
-      } else if (outcome.kind === 'full') return { kind: 'full' };
-      const now = this.#options.clock();
-      const late = now - began >= this.#limits.answerMs;
-      if (late && outcome.kind === 'busy' && !mayBeStored) return { kind: 'unavailable' };
-      if (this.#stopAt !== undefined && now >= this.#stopAt) return { kind: mayBeStored ? 'unknown' : 'unavailable' };
-      if (late) for (const { pending } of plan.answers) this.#answer(pending, UNKNOWN);
-      for (const pending of [...behind, ...queue.pending])
-        if (now - pending.since >= this.#limits.answerMs) this.#answer(pending, UNKNOWN);
-      await this.#wait(Math.min(5 * 2 ** attempt, 1_000) * (0.5 + Math.random() / 2));
-    }
+  async #append(record: LaneRecord, expected: Revision, plan: Plan, queue: Queue): Promise<Appended> {
+    const parts = {
+      ...{ journal: this.#journal, lanes: this.#lanes, log: this.#options.log, observer: this.#options.observer },
+      ...{ wait: this.#wait, attempts: this.#limits.attempts },
+    };
+    const waiting = waitingIn(plan);
+    for (const pending of waiting) pending.isAppending = true;
+    const appended = await appendUntilCertain(parts, record, expected, (mayBeStored) => {
+      queue.mayBeStored = mayBeStored;
+      return this.#isOver(waiting, [...plan.rest, ...queue.pending], mayBeStored);
+    });
+    queue.mayBeStored = false;
+    for (const pending of waiting) pending.isAppending = false;
+    return appended;
   }
 
-  /**
-   * After a conflict, or a full store that may have our record: the record after `expected` is ours, or somebody else's and
-   * ours can never be stored, or there is none and nothing is settled.
-   */
-  async #find(record: LaneRecord, expected: Revision): Promise<Appended | { readonly kind: 'unsettled' }> {
-    try {
-      const last = await this.#journal.last(record.lane);
-      if ((last?.revision ?? 0) < expected) {
-        this.#lanes.forget(record.lane);
-        return { kind: 'lost' };
-      }
-      if (!last || last.revision === expected) return { kind: 'unsettled' };
-      const next =
-        last.record?.id === record.id
-          ? last
-          : (await this.#journal.read(record.lane, revisionOf(expected + 1), { limit: 1 })).records[0];
-      if (!next) return { kind: 'unsettled' };
-      if (next.record?.id !== record.id) return { kind: 'lost' };
-      this.#options.observer?.found(record.lane);
-      return { kind: 'stored', revision: next.revision };
-    } catch (error) {
-      this.#options.log.warn({ lane: record.lane, err: error }, 'an append is not settled');
-      return { kind: 'unsettled' };
-    }
+  /** Of what may be stored, and of what waits behind it, senders are told so when their time is over; the repeating goes on. */
+  #isOver(appending: readonly Pending[], behind: readonly Pending[], mayBeStored: boolean): boolean {
+    if (this.#stopAt !== undefined && this.#options.clock() >= this.#stopAt) return true;
+    if (!mayBeStored) return appending.some((pending) => this.#isLate(pending));
+    for (const pending of [...appending, ...behind]) if (this.#isLate(pending)) this.#answer(pending, UNKNOWN);
+    return false;
   }
 
   /** Asks history, aside from the lane's queue, and queues the commands again with what it said. */
@@ -357,19 +334,30 @@ export class Submit {
     }
   }
 
-  #answerFailed(plan: Plan, kind: Exclude<Appended['kind'], 'stored'>): void {
+  #answerFailed(plan: Plan, kind: Exclude<Appended['kind'], 'stored'>, queue: Queue): void {
     const outcome = { lost: CONTENDED, full: STORE_FULL, unavailable: UNAVAILABLE, unknown: UNKNOWN }[kind];
-    for (const { pending, decision } of plan.answers) if (decision.kind !== 'look-up') this.#answer(pending, outcome);
+    const asked = waitingIn(plan);
+    // Nothing was sent: who came later than the one whose time is over is tried again.
+    const isAgain = (pending: Pending) =>
+      kind === 'unavailable' && this.#stopAt === undefined && !this.#isLate(pending);
+    const again = new Set(asked.filter(isAgain));
+    for (const pending of asked) if (!again.has(pending)) this.#answer(pending, outcome);
+    queue.pending.unshift(...again);
   }
 
   #answer(pending: Pending, outcome: Outcome): void {
     if (!pending.answer) return;
     pending.answer(outcome);
     pending.answer = undefined;
+    this.#open.delete(pending);
     this.#options.observer?.outcome(outcome);
-    if (--this.#waiting === 0 && this.#queues.size === 0) this.#onIdle?.();
+    if (this.#open.size === 0 && this.#queues.size === 0) this.#onIdle?.();
   }
 }
+
+/** Those that wait for the plan's record. */
+const waitingIn = ({ answers }: Plan): readonly Pending[] =>
+  answers.flatMap(({ pending, decision }) => (pending.answer && decision.kind !== 'look-up' ? [pending] : []));
 
 /** A no, or "it is so already", holds only on a state that is not old. */
 const isNo = (decision: Decision): boolean => decision.kind === 'refused' || decision.kind === 'unchanged';
