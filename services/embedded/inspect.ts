@@ -11,7 +11,15 @@ export type MongoReport = {
   readonly version: string;
   readonly set: string | null;
   readonly writable: boolean;
+  /** How it would compress what it is sent, where it is asked for zlib. */
+  readonly compressors: readonly string[];
   readonly roundTripMs: number;
+};
+
+type Hello = {
+  readonly setName?: string;
+  readonly isWritablePrimary?: boolean;
+  readonly compression?: readonly string[];
 };
 
 /** Rejects where it cannot be reached, does not let us in, or has no JetStream. */
@@ -49,13 +57,14 @@ export async function inspectMongo({ url, auth }: MongoAddress): Promise<MongoRe
     await client.connect();
     const admin = client.db('admin');
     const started = performance.now();
-    const hello = (await admin.command({ hello: 1 })) as { setName?: string; isWritablePrimary?: boolean };
+    const hello = (await admin.command({ hello: 1, compression: ['zlib'] })) as Hello;
     const roundTripMs = performance.now() - started;
     const { version } = await admin.command({ buildInfo: 1 });
     return {
       version: String(version),
       set: hello.setName ?? null,
       writable: hello.isWritablePrimary === true,
+      compressors: hello.compression ?? [],
       roundTripMs,
     };
   } finally {

@@ -74,6 +74,8 @@ function argsOf({ dataDir, mongoPort }: MongodOptions): string[] {
       '--wiredTigerCacheSizeGB',
       String(CACHE_GB),
     ],
+    // Nobody here gains by compression, and a mongod before 6.0.27 gives away its memory by it (CVE-2025-14847).
+    ...['--networkMessageCompressors', 'disabled'],
     '--quiet',
     ...Object.entries(parameters).flatMap(([name, value]) => ['--setParameter', `${name}=${value}`]),
   ];

@@ -89,8 +89,42 @@ export const SOURCES: Readonly<Record<ServerKind, Source>> = {
   },
 };
 
-/** The release of MongoDB that its own publisher is asked for. */
-export const MONGODB_RELEASE = '8.0.12';
+/** The release of MongoDB that its own publisher is asked for; of those before it, `MONGODB_FLAWS` says why not. */
+export const MONGODB_RELEASE = '8.0.37';
+
+/** What whoever can reach a mongod can do to it without a password, and the first patch of each series without that. */
+type Flaw = { readonly id: string; readonly lets: string; readonly mended: Readonly<Record<string, number>> };
+/** From the records at cve.org that MongoDB itself publishes; a series that is not named gets no mend. */
+const MONGODB_FLAWS: readonly Flaw[] = [
+  {
+    id: 'CVE-2025-14847',
+    lets: 'read pieces of its memory, where it takes zlib compression',
+    mended: { '6.0': 27, '7.0': 28, '8.0': 17, '8.2': 3, '8.3': 0 },
+  },
+  {
+    id: 'CVE-2026-118383',
+    lets: 'end a member of a replica set, or worse, while a primary is elected',
+    mended: { '6.0': 30, '7.0': 48, '8.0': 37, '8.3': 16 },
+  },
+];
+
+/** The known flaws of that mongod, each as `id: strangers can …`. */
+export const flawsOf = ([major, minor, patch]: Version): readonly string[] =>
+  MONGODB_FLAWS.filter(({ mended }) => patch < (mended[`${major}.${minor}`] ?? Number.POSITIVE_INFINITY)).map(
+    ({ id, lets }) => `${id}: strangers can ${lets}`,
+  );
+
+/** The first patch of the same series that has none of them. */
+export function mendedOf([major, minor]: Version): string | undefined {
+  const patches = MONGODB_FLAWS.map(({ mended }) => mended[`${major}.${minor}`]);
+  return patches.every((patch) => patch !== undefined) ? `${major}.${minor}.${Math.max(...patches)}` : undefined;
+}
+
+/** A mongod that was downloaded before there was a patch of the same series, which reads the same files. */
+export function isOutdated({ kind }: Pick<Source, 'kind'>, version: Version): boolean {
+  const [major, minor, patch] = versionOf(MONGODB_RELEASE) as Version;
+  return kind === 'mongod' && version[0] === major && version[1] === minor && version[2] < patch;
+}
 
 /** `nats-server: v2.15.1`, `db version v6.0.5`: the first version in a text. */
 export function versionOf(text: string): Version | undefined {
