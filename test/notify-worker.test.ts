@@ -104,6 +104,7 @@ test('who acknowledges between the look and the claim is not pushed, and the led
       outlets: new Outlets(new Map([['FCM', firebase]])),
       hearings: new Hearings(board),
     },
+    metrics: { held: () => undefined, putOff: () => undefined },
     queue: queueOf(item, () => {
       isDone = true;
     }),

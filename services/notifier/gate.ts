@@ -1,10 +1,12 @@
 /**
- * The way to one host: a circuit, so many pushes under way, a bounded line of those that wait. How many go at once begins
- * low, rises with every answer and halves with every trouble, so that a host that comes back is not run over.
+ * The way to one host: a circuit, so many pushes under way, a bounded line of those that wait, in which the conversations take
+ * turns. How many go at once begins low, rises with every answer and halves with every trouble, so that a host that comes back is
+ * not run over.
  */
-import type { Millis } from '../../schema/ids.ts';
+import type { LaneId, Millis } from '../../schema/ids.ts';
 import type { Patience } from '../patience.ts';
 import { Circuit, type Health } from './circuit.ts';
+import { FairLine } from './fair-line.ts';
 
 export interface GateLimits {
   readonly underWay: number;
@@ -29,7 +31,7 @@ export class Gate {
   readonly circuit = new Circuit();
   readonly #limits: GateLimits;
   readonly #clock: () => Millis;
-  readonly #line = new Set<Waiter>();
+  readonly #line = new FairLine<LaneId, Waiter>();
   #underWay = 0;
   #atOnce: number;
 
@@ -47,14 +49,14 @@ export class Gate {
   }
 
   /** Who is `in` has to `leave`. */
-  enter(patience: Patience): Entry | Promise<Entry> {
+  enter(patience: Patience, lane: LaneId): Entry | Promise<Entry> {
     if (patience.ended) return { kind: 'aborted' };
     if (this.#underWay < this.#atOnce && this.#line.size === 0) return this.#admit();
     // Nobody waits before a closed door.
     const { state } = this.circuit;
     if (state !== 'closed') return this.#admit();
     if (this.#line.size >= this.#limits.waiting) return { kind: 'busy', afterMs: BUSY_AFTER_MS };
-    return this.#wait(patience);
+    return this.#wait(patience, lane);
   }
 
   /** True: the circuit has opened by it. Whoever waits is sent away then. */
@@ -76,17 +78,16 @@ export class Gate {
   }
 
   #next(): void {
-    for (const waiter of this.#line) {
+    while (this.#line.size > 0) {
       if (this.circuit.state === 'closed' && this.#underWay >= this.#atOnce) return;
-      this.#line.delete(waiter);
-      waiter.settle(this.#admit());
+      this.#line.next()?.settle(this.#admit());
     }
   }
 
-  #wait(patience: Patience): Promise<Entry> {
+  #wait(patience: Patience, lane: LaneId): Promise<Entry> {
     return new Promise((resolve) => {
       const leave = (entry: Entry) => {
-        this.#line.delete(waiter);
+        this.#line.delete(lane, waiter);
         waiter.settle(entry);
       };
       const onEnd = () => leave({ kind: 'aborted' });
@@ -99,7 +100,7 @@ export class Gate {
         },
       };
       patience.onEnd(onEnd);
-      this.#line.add(waiter);
+      this.#line.add(lane, waiter);
     });
   }
 }

@@ -139,7 +139,7 @@ export class Guard<A extends PushAddress> implements PushProvider {
       return { kind: 'retry', code: 'BUSY', afterMs: this.#later(RETRY_MS.host) };
     const attempted = (entry: Entry) =>
       entry.kind === 'in' ? this.#attempt(address, message, patience, gate, entry.probe) : this.#turnedAway(entry);
-    const entry = gate.enter(patience);
+    const entry = gate.enter(patience, message.conversationId);
     return entry instanceof Promise ? entry.then(attempted) : attempted(entry);
   }
 

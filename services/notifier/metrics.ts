@@ -13,6 +13,10 @@ export interface NotifierMetrics {
   gone(partition: number): void;
   /** Items in the work queue. */
   queued(items: number): void;
+  /** Items taken from it and not done. */
+  held(items: number): void;
+  /** Pushes that wait in the ledger, because too many of their conversation wait here. */
+  putOff(pushes: number): void;
   /** Entries of the ledger whose time had come and that were put into the queue again. */
   swept(entries: number): void;
   /** Read pushes: those that tell devices that a notification is read. */
@@ -40,6 +44,16 @@ export function notifierMetrics(registry: Registry): NotifierMetrics {
     registers,
   });
   const queued = new Gauge({ name: 'lanes_notifier_queued_items', help: 'Items in the work queue', registers });
+  const held = new Gauge({
+    name: 'lanes_notifier_held_items',
+    help: 'Items that were taken from the work queue and are not done',
+    registers,
+  });
+  const putOff = new Counter({
+    name: 'lanes_notifier_put_off_total',
+    help: 'Pushes that wait in the ledger, because too many of their conversation wait in the notifier',
+    registers,
+  });
   const swept = new Counter({
     name: 'lanes_notifier_retried_total',
     help: 'Pushes that were taken up again: their provider was busy or in trouble, or who pushed them died',
@@ -57,6 +71,8 @@ export function notifierMetrics(registry: Registry): NotifierMetrics {
     behind: (partition, records) => behind.set({ partition }, records),
     gone: (partition) => behind.remove({ partition }),
     queued: (items) => queued.set(items),
+    held: (items) => held.set(items),
+    putOff: (pushes) => putOff.inc(pushes),
     swept: (entries) => entries > 0 && swept.inc(entries),
     cleared: (outcome) => cleared.inc({ outcome: outcome === 'replaced' ? 'sent' : outcome }),
   };

@@ -1,9 +1,11 @@
 /**
- * The way out to the providers. Each has so many places; whoever finds none waits a moment, then is turned away to come again.
- * So a provider that hangs takes up its own places, and holds the others' work up by moments at the most.
+ * The way out to the providers. Each has so many places; whoever finds none waits a moment, the conversations taking turns, then is
+ * turned away to come again. So a provider that hangs takes up its own places, and holds the others' work up by moments at the most.
  */
 
+import type { LaneId } from '../../schema/ids.ts';
 import type { PushAddress, PushProviderName } from '../views/push-address.ts';
+import { FairLine } from './fair-line.ts';
 import type { PushMessage, PushProvider, PushResult } from './push.ts';
 
 /** Pushes that a provider has been given and has not answered: fewer than its own line takes. */
@@ -28,7 +30,7 @@ export class Outlets {
   ): Promise<void> {
     const outlet = this.#outlets.get(address.provider);
     if (!outlet) settled(OFF);
-    else if (await outlet.enter()) void outlet.push(address, message, signal).then(settled);
+    else if (await outlet.enter(message.conversationId)) void outlet.push(address, message, signal).then(settled);
     else settled(TURNED_AWAY);
   }
 }
@@ -36,14 +38,13 @@ export class Outlets {
 class Outlet {
   readonly #provider: PushProvider;
   #free = PLACES;
-  /** In order of arrival. */
-  readonly #waiting = new Set<(isIn: boolean) => void>();
+  readonly #waiting = new FairLine<LaneId, (isIn: boolean) => void>();
 
   constructor(provider: PushProvider) {
     this.#provider = provider;
   }
 
-  enter(): true | Promise<boolean> {
+  enter(lane: LaneId): true | Promise<boolean> {
     if (this.#free > 0) {
       this.#free--;
       return true;
@@ -51,17 +52,17 @@ class Outlet {
     return new Promise((resolve) => {
       const waiter = (isIn: boolean): void => {
         clearTimeout(timer);
-        this.#waiting.delete(waiter);
+        this.#waiting.delete(lane, waiter);
         resolve(isIn);
       };
       const timer = setTimeout(() => waiter(false), PLACE_WAIT_MS);
-      this.#waiting.add(waiter);
+      this.#waiting.add(lane, waiter);
     });
   }
 
   async push(address: PushAddress, message: PushMessage, signal: AbortSignal): Promise<PushResult> {
     const result = await this.#provider.push(address, message, { signal });
-    const [next] = this.#waiting;
+    const next = this.#waiting.next();
     if (next) next(true);
     else this.#free++;
     return result;

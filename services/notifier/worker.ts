@@ -3,7 +3,7 @@
  * it to its provider. An item is done when its pushes are claimed and under way: from then on the ledger answers for them.
  */
 import type { NoPushReason, WorkItem } from '../../schema/delivery.ts';
-import type { LaneId, Millis, UserId } from '../../schema/ids.ts';
+import type { Millis, UserId } from '../../schema/ids.ts';
 import { type Journal, JournalUnavailable } from '../journal/journal.ts';
 import type { Taken, UndeliveredQueue } from '../journal/undelivered.ts';
 import { pause } from '../persist.ts';
@@ -15,11 +15,13 @@ import { note } from './decide-push.ts';
 import type { Hearing, Hearings } from './hearing.ts';
 import { freshLanes, type Judged, type JudgeParts, judge } from './judge.ts';
 import { messagePushOf, readMessage, type Told } from './message.ts';
+import type { NotifierMetrics } from './metrics.ts';
 import type { Outcomes } from './outcomes.ts';
 import type { PushMessage, PushResult } from './push.ts';
 import type { Outlets } from './queue.ts';
 import { settledBy } from './settle.ts';
 import { takeTokenNews } from './token-news.ts';
+import { Turns } from './turns.ts';
 import { isExpired, type Target } from './undelivered.ts';
 
 export interface WorkerParts extends JudgeParts, BadgeParts {
@@ -31,10 +33,15 @@ export interface WorkerParts extends JudgeParts, BadgeParts {
   readonly hearings: Hearings;
   readonly outlets: Outlets;
   readonly outcomes: Outcomes;
+  readonly metrics: Pick<NotifierMetrics, 'held' | 'putOff'>;
   readonly privacy: boolean;
 }
 
 const ITEMS_AT_ONCE = 32;
+/** Taken and not done, at most about 35 kB each: what waits for the items of its lane, so that others can be taken from behind it. */
+const ITEMS_HELD = 512;
+/** Where many are held, what comes of a lane beyond waits in the ledger, until its claims run out. */
+const ITEMS_HELD_OF_LANE = 32;
 /** Users of one item whose badge is counted at once. */
 const USERS_AT_ONCE = 16;
 /** Longer than a push can take: whoever finds a claim run out knows that nobody is at it. */
@@ -60,9 +67,7 @@ interface Job {
 export class Worker {
   readonly #parts: WorkerParts;
   readonly #stopping = new AbortController();
-  readonly #running = new Set<Promise<void>>();
-  /** The last item of each lane: what is pushed of a lane goes out in its order. */
-  readonly #lanes = new Map<LaneId, Promise<void>>();
+  readonly #turns = new Turns({ running: ITEMS_AT_ONCE, held: ITEMS_HELD, heldOfLane: ITEMS_HELD_OF_LANE });
   #pushing = 0;
   #idle: (() => void) | undefined;
   readonly #loop: Promise<void>;
@@ -77,7 +82,7 @@ export class Worker {
     this.#stopping.abort();
     await this.#loop;
     this.#parts.hearings.callBackAll();
-    await Promise.all(this.#running);
+    while (this.#turns.held > 0) await this.#turns.left();
     while (this.#pushing > 0)
       await new Promise<void>((resolve) => {
         this.#idle = resolve;
@@ -87,42 +92,37 @@ export class Worker {
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      const room = ITEMS_AT_ONCE - this.#running.size;
-      if (room <= 0) await Promise.race(this.#running);
+      const room = Math.min(ITEMS_AT_ONCE, this.#turns.room);
+      if (room === 0) await this.#turns.left();
       else if (this.#parts.outcomes.isFull) await pause(FULL_MS, signal);
-      else for (const taken of await this.#parts.queue.take(room, signal)) this.#start(taken);
+      else for (const taken of await this.#parts.queue.take(room, signal)) this.#accept(taken);
+      this.#parts.metrics.held(this.#turns.held);
     }
   }
 
-  #start(taken: Taken): void {
-    const lane = taken.item.l;
-    const before = this.#lanes.get(lane);
-    const process = (before ? before.then(() => this.#process(taken)) : this.#process(taken)).finally(() => {
-      this.#running.delete(process);
-      if (this.#lanes.get(lane) === process) this.#lanes.delete(lane);
-    });
-    this.#lanes.set(lane, process);
-    this.#running.add(process);
+  #accept(taken: Taken): void {
+    const beat = setInterval(() => taken.working(), WORKING_EVERY_MS);
+    taken.working();
+    this.#turns.add(taken.item.l, (isBeyond) => this.#process(taken, isBeyond).finally(() => clearInterval(beat)));
   }
 
   /** Never rejects. */
-  async #process(taken: Taken): Promise<void> {
+  async #process(taken: Taken, isBeyond: boolean): Promise<void> {
     if (this.#stopping.signal.aborted) return taken.again(0);
-    const beat = setInterval(() => taken.working(), WORKING_EVERY_MS);
-    taken.working();
     try {
-      await this.#work(taken.item);
+      await this.#work(taken.item, isBeyond);
       await taken.done();
     } catch (error) {
       this.#parts.log.debug({ err: error, lane: taken.item.l }, 'not pushed now, tried again');
       taken.again(AGAIN_MS);
-    } finally {
-      clearInterval(beat);
     }
   }
 
-  /** Throws what the stores throw; whatever was not done then is done when the item comes again, or when its claims run out. */
-  async #work(item: WorkItem): Promise<void> {
+  /**
+   * Throws what the stores throw; whatever was not done then is done when the item comes again, or when its claims run out.
+   * `isBeyond`: that is waited for.
+   */
+  async #work(item: WorkItem, isBeyond: boolean): Promise<void> {
     const { ledger, hearings, clock, privacy, journal } = this.#parts;
     const { l: lane, s: seq, r: revision, at: acceptedAt, c: part } = item;
     const subject: Subject = { lane, seq, revision, acceptedAt, part };
@@ -149,7 +149,8 @@ export class Worker {
       const given = await ledger.claim(claims, claimedUntil, now, item.due);
       if (item.due !== undefined) await ledger.abandon(subject, item.u, { now, at: item.due }, deadOf(item, judged));
       const mine = pushes.filter((_, i) => given[i]);
-      if (mine.length === 0) return;
+      if (isBeyond) this.#parts.metrics.putOff(mine.length);
+      if (isBeyond || mine.length === 0) return;
       const told = { loaded, event, senderName: await this.#nameOf(event.by), privacy };
       const lists = await this.#listsOf(mine);
       await this.#pushAll({ subject, told, judged, hearing, claimedUntil, lists }, mine, release);

@@ -21,7 +21,7 @@ import type { PushAddress } from '../../services/views/push-address.ts';
 import { openReads } from '../../services/views/reads.ts';
 import { openReceiptBoard } from '../../services/views/receipts.ts';
 import { silent } from './projecting.ts';
-import { startProviders, type TestProviders } from './providers/all.ts';
+import { type ProvidersOptions, startProviders, type TestProviders } from './providers/all.ts';
 import { laneId, Scribe, until, userId } from './scribe.ts';
 import { startServers, type TestServers } from './servers.ts';
 
@@ -51,18 +51,18 @@ const MAIN = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url
 
 export const fcm = (token: string): PushAddress => ({ provider: 'FCM', token });
 
-export async function startNotifying(): Promise<Notifying> {
-  const [servers, providers] = await Promise.all([startServers(), startProviders()]);
+export async function startNotifying(options: ProvidersOptions = {}): Promise<Notifying> {
+  const [servers, providers] = await Promise.all([startServers(), startProviders(options)]);
   const settings = {
     ...{ LANES_PARTITIONS: String(partitions), LANES_ADMIN_PORT: '0', LANES_NOTIFY_GRACE_MS: String(GRACE_MS) },
     ...providers.settings,
   };
   const config = servers.config(settings);
   const { nats, storeBytes: maxBytes } = config;
-  const options = { ...nats, partitions, log: silent };
-  const journal = await openJetStreamJournal({ ...options, maxBytes, name: 'test' });
-  const log = await openJetStreamReceipts({ ...options, name: 'test receipts' });
-  const bell = await openDeliveryBell({ ...options, name: 'test bell' });
+  const connecting = { ...nats, partitions, log: silent };
+  const journal = await openJetStreamJournal({ ...connecting, maxBytes, name: 'test' });
+  const log = await openJetStreamReceipts({ ...connecting, name: 'test receipts' });
+  const bell = await openDeliveryBell({ ...connecting, name: 'test bell' });
   const mongo = new Mongo(config.mongo, silent, { socketTimeoutMs: 5_000, maxPoolSize: 8 });
   const history = openHistory(config, silent);
   const board = openReceiptBoard({ receipts: log, mongo, log: silent });
