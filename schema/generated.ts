@@ -482,7 +482,10 @@ export type GcmAddressInput = {
 
 /** A browser's `PushSubscription`. */
 export type WebPushAddressInput = {
-  /** Its `endpoint`: an https URL, at most 2,048 characters. One that leads into a private network is not pushed to. */
+  /**
+   * Its `endpoint`: an https URL of a browser's push service, or of one that the installation names, at most 2,048 characters. One that
+   * leads into a private network is not pushed to.
+   */
   readonly endpoint: Scalars['String']['input'];
   /** Its key `p256dh`: 65 bytes in base64url. */
   readonly p256dh: Scalars['String']['input'];

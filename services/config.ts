@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { APPS_JETSTREAM, MAX_PARTITIONS } from '../schema/subjects.ts';
 import { type Network, networkOf } from './networks.ts';
+import { parseHostPattern } from './push-services.ts';
 
 /** One line for the terminal: which setting is wrong, and what it takes. */
 export class ConfigError extends Error {}
@@ -134,6 +135,7 @@ const NAMES = z.object({
   LANES_GCM_KEY: text(),
   LANES_VAPID_KEY_FILE: text(),
   LANES_VAPID_SUBJECT: text(),
+  LANES_WEB_PUSH_HOSTS: text(),
   LANES_PUSH_CA_FILE: text(),
   LANES_PUSH_PRIVACY: flag().default(false),
 });
@@ -310,14 +312,18 @@ function originsOf(list: string | null): readonly string[] | null {
   });
 }
 
-function networksOf(name: string, list: string | null): readonly Network[] {
-  return (list ?? '').split(',').flatMap((part) => {
-    if (part.trim() === '') return [];
-    const network = networkOf(part.trim());
-    if (!network) throw new ConfigError(`bad value of ${name}: addresses and networks such as 10.0.0.0/8, with commas`);
-    return [network];
+/** What stands between commas. `takes` says what each may be. */
+function listOf<T>(name: string, list: string | null, parse: (part: string) => T | undefined, takes: string): T[] {
+  const parts = (list ?? '').split(',').filter((part) => part.trim() !== '');
+  return parts.map((part) => {
+    const parsed = parse(part.trim());
+    if (parsed === undefined) throw new ConfigError(`bad value of ${name}: ${takes}, with commas`);
+    return parsed;
   });
 }
+
+const networksOf = (name: string, list: string | null): readonly Network[] =>
+  listOf(name, list, networkOf, 'addresses and networks such as 10.0.0.0/8');
 
 /** A provider is off without settings; half of its settings is a mistake, and the missing half is named. */
 function pushOf(named: Named) {
@@ -348,6 +354,13 @@ function pushOf(named: Named) {
     vapid: wholeOf(
       { LANES_VAPID_KEY_FILE: named.LANES_VAPID_KEY_FILE, LANES_VAPID_SUBJECT: named.LANES_VAPID_SUBJECT },
       () => ({ keyFile: named.LANES_VAPID_KEY_FILE as string, subject: named.LANES_VAPID_SUBJECT as string }),
+    ),
+    /** Push services beside those of the browsers. */
+    webPushHosts: listOf(
+      'LANES_WEB_PUSH_HOSTS',
+      named.LANES_WEB_PUSH_HOSTS,
+      parseHostPattern,
+      'hosts such as push.example.org and *.example.org',
     ),
     caFile: named.LANES_PUSH_CA_FILE,
   };

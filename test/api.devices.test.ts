@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { MongoClient } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Client, clientOf, codesOf, type Data, until } from './support/api.ts';
+import { type Client, clientOf, codesOf, type Data, startApi, until } from './support/api.ts';
 import { ACKNOWLEDGE, groupOf, type House, openHouse, REGISTER, register, say } from './support/chat.ts';
 
 let house: House;
@@ -29,9 +29,29 @@ const devicesOf = async (by: Client): Promise<Data> => (await by.ask(DEVICES)).m
 const registering = async (by: Client, device: string, push?: unknown): Promise<Data> =>
   (await by.ask(REGISTER, { input: { device, ...(push === undefined ? {} : { push }) } })).registerDevice;
 const webPush = () => ({
-  endpoint: `https://push.example.org/${randomBytes(12).toString('hex')}`,
+  endpoint: `https://updates.push.services.mozilla.com/wpush/v2/${randomBytes(12).toString('hex')}`,
   p256dh: Buffer.concat([Buffer.from([4]), randomBytes(64)]).toString('base64url'),
   auth: randomBytes(16).toString('base64url'),
+});
+
+describe('a push service', () => {
+  it('is one of a browser, or one that LANES_WEB_PUSH_HOSTS names', async () => {
+    const open = await startApi(house.servers, { LANES_WEB_PUSH_HOSTS: 'up.example.org, *.ntfy.example' });
+    const by = await clientOf(open, 'unified');
+    const kinds = [
+      'https://up.example.org/x',
+      'https://a.b.ntfy.example/x',
+      webPush().endpoint,
+      'https://example.org/x',
+    ];
+    const codes: string[][] = [];
+    for (const endpoint of kinds)
+      codes.push(
+        codesOf(await by.post(REGISTER, { input: { device: 'd', push: { webPush: { ...webPush(), endpoint } } } })),
+      );
+    expect(codes).toEqual([[], [], [], ['BAD_USER_INPUT']]);
+    await open.stop();
+  });
 });
 
 describe('a device', () => {
@@ -55,7 +75,7 @@ describe('a device', () => {
       'c GCM',
       'd WEB_PUSH',
     ]);
-    expect(JSON.stringify(listed)).not.toMatch(/aabb01|token_1|push\.example/);
+    expect(JSON.stringify(listed)).not.toMatch(/aabb01|token_1|mozilla/);
   });
 
   it('keeps its address where none is said, and loses it where it is null', async () => {
@@ -132,6 +152,7 @@ describe('a device', () => {
       [{ gcm: { token: '' } }, 'input.push.gcm.token'],
       [{ webPush: { ...webPush(), endpoint: 'http://secret.example.org/' } }, 'input.push.webPush.endpoint'],
       [{ webPush: { ...webPush(), endpoint: 'https://a:b@secret.example.org/' } }, 'input.push.webPush.endpoint'],
+      [{ webPush: { ...webPush(), endpoint: 'https://secret.example.org/' } }, 'input.push.webPush.endpoint'],
       [{ webPush: { ...webPush(), p256dh: 'secret' } }, 'input.push.webPush.p256dh'],
       [{ webPush: { ...webPush(), auth: 'secret' } }, 'input.push.webPush.auth'],
     ];

@@ -39,7 +39,7 @@ describe('settings', () => {
       introspection: true,
     });
     expect(settings.dataDir).toMatch(/\.lanes$/);
-    expect(settings.push).toEqual({ apns: null, fcm: null, gcm: null, vapid: null, caFile: null });
+    expect(settings.push).toEqual({ apns: null, fcm: null, gcm: null, vapid: null, webPushHosts: [], caFile: null });
   });
 
   test('take an empty value for none, and other names for nobody of ours', () => {
@@ -72,6 +72,7 @@ describe('settings', () => {
     [{ LANES_TRUSTED_PROXIES: '127.1' }, 'LANES_TRUSTED_PROXIES'],
     [{ LANES_APNS_KEY_FILE: '/k' }, 'LANES_APNS_KEY_ID, LANES_APNS_TEAM_ID, LANES_APNS_TOPIC'],
     [{ LANES_GCM_KEY: 'k' }, 'LANES_GCM_URL'],
+    [{ LANES_WEB_PUSH_HOSTS: 'https://push.example.org' }, 'LANES_WEB_PUSH_HOSTS'],
   ] satisfies [Environment, string][])('%o is refused, naming %s', (environment, names) => {
     expect(mistakeOf(environment)).toContain(names);
   });
@@ -135,7 +136,7 @@ describe('settings', () => {
       ...['LANES_ADMIN_HOST', 'LANES_ADMIN_PORT', 'LANES_API_URL', 'LANES_HOST', 'LANES_IRC_PORT', 'LANES_LOG_LEVEL'],
       ...['LANES_PORT', 'PATH'],
     ]);
-    const push = SETTING_NAMES.filter((name) => /_(APNS|FCM|GCM|VAPID|PUSH)_/.test(name));
+    const push = SETTING_NAMES.filter((name) => /^LANES_(APNS|FCM|GCM|VAPID|PUSH)_/.test(name));
     expect(of('notifier')).toEqual(expect.arrayContaining(push));
     for (const room of ['api', 'projector', 'bridge'])
       expect(of(room).filter((name) => push.includes(name))).toEqual([]);

@@ -113,6 +113,26 @@ describe('devices', () => {
     expect(await devices.dropToken({ ...name, reason: 'always' })).toBe(true);
   });
 
+  it('lose a token that was refused ten times in a row, and not before', async () => {
+    const bob = newUser();
+    const push = web('https://push.example.org/x');
+    const name = { user: bob, device: phone, tokenHash: tokenHashOf(push) };
+    const refuse = async (times: number): Promise<boolean[]> => {
+      const dropped: boolean[] = [];
+      for (let i = 0; i < times; i++) dropped.push(await devices.countRefusal({ ...name, reason: '403' }));
+      return dropped;
+    };
+    await devices.register(bob, phone, push);
+    expect(await refuse(9)).toEqual(Array(9).fill(false));
+    await devices.clearRefusals(name);
+    expect(await refuse(9)).toEqual(Array(9).fill(false));
+    await devices.register(bob, phone, push);
+    expect(await devices.countRefusal({ ...name, tokenHash: 'other', reason: '403' })).toBe(false);
+    expect(await refuse(10)).toEqual([...Array(9).fill(false), true]);
+    expect(await devices.get(bob, phone)).toMatchObject({ tokenState: 'DEAD', provider: 'WEB_PUSH' });
+    expect(await refuse(1)).toEqual([false]);
+  });
+
   it('get the newer token that the provider names', async () => {
     const bob = newUser();
     const [old, newer, others] = [1, 2, 3].map(() => randomBytes(16).toString('hex')) as [string, string, string];

@@ -68,6 +68,26 @@ describe('the notifier', () => {
     expect(await all.deliveryOf(laneId('first'), 2, 'bob')).toMatchObject({ state: 'READ' });
   });
 
+  test('an address that is refused ten times in a row is taken away, one that is taken meanwhile stays', async () => {
+    const { webPush } = all.providers;
+    const refused = webPush.subscribe();
+    await all.register('zoe', 'browser', refused);
+    const say = async (name: string): Promise<void> => {
+      await all.scribe.create(laneId(name), 'zoe');
+      await all.scribe.say(laneId(name), 1);
+      await untilSo(async () => (await all.deliveryOf(laneId(name), 2, 'zoe')).attempts.length > 0);
+    };
+    const device = () => all.devices.get(userId('zoe'), 'browser' as DeviceId);
+    webPush.next(...Array.from({ length: 9 }, () => ({ status: 400 })), { status: 201 });
+    for (let i = 0; i < 10; i++) await say(`refused-${i}`);
+    await untilSo(async () => (await device())?.refusals === undefined);
+    expect(await device()).toMatchObject({ tokenState: 'VALID', push: refused });
+    webPush.next(...Array.from({ length: 10 }, () => ({ status: 400 })));
+    for (let i = 10; i < 20; i++) await say(`refused-${i}`);
+    await untilSo(async () => (await device())?.tokenState === 'DEAD');
+    expect((await device())?.push).toBeUndefined();
+  }, 60_000);
+
   test('nobody who has it, muted it, sleeps, has no device or left is pushed, and each has a reason', async () => {
     const lane = laneId('reasons');
     const now = new Date();

@@ -8,6 +8,7 @@ import { WebPushAdapter, type WebPushOptions } from '../services/notifier/web-pu
 import { encrypt, PLAIN_BYTES, parseSubscriptionKeys } from '../services/notifier/web-push-crypto.ts';
 import { Patience } from '../services/patience.ts';
 import { isPublicAddress } from '../services/public-address.ts';
+import { isPushService } from '../services/push-services.ts';
 import type { WebPushAddress } from '../services/views/push-address.ts';
 import { messagePush, type Pushing, readPush, startPushing } from './support/providers/pushing.ts';
 
@@ -159,9 +160,10 @@ describe('where an endpoint leads', () => {
   });
 
   /** As settings open it, but for what a test says about addresses. */
-  const adapterWith = (given: Pick<WebPushOptions, 'allows' | 'resolve'> = {}) => {
+  const adapterWith = (given: Partial<Pick<WebPushOptions, 'allows' | 'resolve' | 'hosts'>> = {}) => {
     const { LANES_VAPID_KEY_FILE = '', LANES_VAPID_SUBJECT = '', LANES_PUSH_CA_FILE = '' } = pushing.settings;
     return new WebPushAdapter({
+      hosts: ['*'],
       key: parseVapidKey(readFileSync(LANES_VAPID_KEY_FILE, 'utf8')),
       subject: LANES_VAPID_SUBJECT,
       trust: createSecureContext({ ca: readFileSync(LANES_PUSH_CA_FILE) }),
@@ -175,7 +177,7 @@ describe('where an endpoint leads', () => {
     await adapter.stop();
     return result;
   };
-  const FORBIDDEN = { kind: 'refused', code: 'FORBIDDEN_ADDRESS' };
+  const FORBIDDEN = { kind: 'refused', code: 'FORBIDDEN_ADDRESS', of: 'address' };
 
   test.each([
     ...['127.0.0.1', '10.1.2.3', '172.16.0.1', '192.168.1.1', '169.254.169.254', '100.64.0.1', '0.0.0.0', '127.1'],
@@ -222,6 +224,27 @@ describe('where an endpoint leads', () => {
     expect(await attempt(fickle, `https://localhost:${pushing.webPush.port}/push`)).toEqual(FORBIDDEN);
     expect(asked).toBe(2);
     expect(pushing.webPush.requests).toHaveLength(0);
+  });
+
+  test.each([
+    ['https://push.example.org/x', [], false],
+    ['https://push.example.org/x', ['push.example.org'], true],
+    ['https://PUSH.example.org:8443/x', ['*.example.org'], true],
+    ['https://example.org/x', ['*.example.org'], false],
+    ['https://push.example.org/x', ['*'], true],
+    ['https://fcm.googleapis.com/fcm/send/x', [], true],
+    ['https://fcm.googleapis.com.example.org/x', [], false],
+    ['https://evil-fcm.googleapis.com/x', [], false],
+    ['https://updates.push.services.mozilla.com/wpush/v2/x', [], true],
+    ['https://web.push.apple.com/x', [], true],
+    ['https://evilpush.apple.com/x', [], false],
+    ['https://wns2-par02p.notify.windows.com/w/?token=x', [], true],
+  ] as const)('%s with %j named may be pushed to: %s', async (endpoint, hosts, may) => {
+    expect(isPushService(new URL(endpoint), hosts)).toBe(may);
+    const nowhere = adapterWith({ hosts, resolve: async () => Promise.reject(new Error('no')) });
+    const answer = await attempt(nowhere, endpoint);
+    if (may) expect(answer.kind).toBe('retry');
+    else expect(answer).toEqual({ kind: 'refused', code: 'FOREIGN_HOST', of: 'address' });
   });
 
   test('a name that is none is a retry', async () => {

@@ -157,7 +157,11 @@ interface SchemaParts {
 }
 
 /** The published schema and every resolver on it. */
-function schemaOf({ sends }: Config, log: Logger, { stores, people, submit, receipts }: SchemaParts): GraphQLSchema {
+function schemaOf(
+  { sends, push }: Config,
+  log: Logger,
+  { stores, people, submit, receipts }: SchemaParts,
+): GraphQLSchema {
   const { lanes, reads, history, devices, unread, deliveries } = stores;
   const marksOf = requestMarks(stores);
   const marking = new Marking({ lanes, receipts, clock: Date.now });
@@ -169,7 +173,7 @@ function schemaOf({ sends }: Config, log: Logger, { stores, people, submit, rece
     conversationResolvers(reads),
     queryResolvers({ lanes, history, reads, log }),
     mutationResolvers({ submit, lanes, reads, sends: new Buckets(sends) }),
-    deviceResolvers(devices),
+    deviceResolvers(devices, push.webPushHosts),
     receiptResolvers({ lanes, marking, devices, unread, history, marksOf }),
     deliveryResolvers({ deliveries, marksOf }),
   );

@@ -16,6 +16,11 @@ export class KeyRefusals {
     this.#refused.delete(service);
   }
 
+  /** It has refused so many different ones since it took one. */
+  isDoubted(service: string): boolean {
+    return (this.#refused.get(service)?.size ?? 0) >= REFUSED_MAX;
+  }
+
   /** True: with this one it is an alarm. Once, until it takes one again. */
   refused(service: string, subscription: string): boolean {
     const refused = this.#refused.get(service) ?? new Set();

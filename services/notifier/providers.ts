@@ -69,7 +69,7 @@ export function openProviders(push: Config['push'], options: ProvidersOptions): 
 }
 
 function adaptersOf(
-  { apns, fcm, gcm, vapid, caFile }: Config['push'],
+  { apns, fcm, gcm, vapid, webPushHosts: hosts, caFile }: Config['push'],
   { log, allows }: ProvidersOptions,
   observe: Observer,
 ): Adapter[] {
@@ -101,7 +101,7 @@ function adaptersOf(
       );
     };
     const subject = contactOf(vapid.subject);
-    adapters.push(new WebPushAdapter({ key, subject, onKeyUnknown, trust, ...(allows && { allows }) }));
+    adapters.push(new WebPushAdapter({ key, subject, hosts, onKeyUnknown, trust, ...(allows && { allows }) }));
   }
   return adapters;
 }

@@ -44,8 +44,8 @@ export type PushResult =
   | { readonly kind: 'replaced'; readonly token: string }
   /** Not sent, as far as is known. Try again, not before `afterMs`. */
   | { readonly kind: 'retry'; readonly afterMs: number; readonly code: string }
-  /** Never this push to this address; the address may be good. */
-  | { readonly kind: 'refused'; readonly code: string }
+  /** Never this push to this address; the address may be good. `of`: the reason is in the address; one that is refused again and again is none. */
+  | { readonly kind: 'refused'; readonly code: string; readonly of?: 'address' }
   /** The provider does not take what we are or how we are set up: somebody has to change it. Nothing of it is the device's fault. */
   | { readonly kind: 'credentials'; readonly code: string; readonly afterMs: number };
 

@@ -17,7 +17,7 @@ import { takeTokenNews } from './token-news.ts';
 
 export interface ReadPushParts extends BadgeParts {
   readonly board: Pick<ReceiptBoard, 'listen'>;
-  readonly devices: Pick<Devices, 'of' | 'dropToken' | 'replaceToken'>;
+  readonly devices: Pick<Devices, 'of' | 'dropToken' | 'replaceToken' | 'countRefusal' | 'clearRefusals'>;
   readonly ledger: Pick<Ledger, 'openNotices' | 'closeNotice'>;
   readonly outlets: Outlets;
   readonly metrics: Pick<NotifierMetrics, 'cleared'>;
@@ -105,14 +105,14 @@ export class ReadPushes {
 
   async #tell({ _id: { u, l, d } }: NoticeDocument, read: Read, told: DeviceRecord, lists: Lists): Promise<void> {
     const { outlets, metrics, clock } = this.#parts;
-    const { push, tokenHash } = told;
+    const { push, tokenHash, refusals = 0 } = told;
     if (!push || tokenHash === undefined) return;
     const { badge } = await badgeOf(this.#parts, lists, u);
     const expiresAt = clock() + PUSH_EXPIRES_MS;
     const message = { kind: 'read', conversationId: l, readSeq: read.upTo, badge, expiresAt } as const;
     await outlets.send(push, message, this.#stopping.signal, (result) => {
       metrics.cleared(result.kind);
-      void takeTokenNews(this.#parts, { user: u, device: d, tokenHash }, result);
+      void takeTokenNews(this.#parts, { user: u, device: d, tokenHash, refusals }, result);
     });
   }
 }

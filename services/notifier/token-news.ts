@@ -5,29 +5,37 @@ import type { Devices } from '../views/devices.ts';
 import type { PushResult } from './push.ts';
 
 export interface NewsParts {
-  readonly devices: Pick<Devices, 'dropToken' | 'replaceToken'>;
+  readonly devices: Pick<Devices, 'dropToken' | 'replaceToken' | 'countRefusal' | 'clearRefusals'>;
   readonly log: Logger;
 }
 export interface PushedTo {
   readonly user: UserId;
   readonly device: DeviceId;
   readonly tokenHash: string;
+  /** Pushes to it that were refused in a row. */
+  readonly refusals?: number;
 }
 
 /**
- * A dead token is taken away, one that has another in its place gets it. Answers whether a dead one was taken away; undefined: none
- * was told of, or it cannot be said now. Never rejects.
+ * A dead token is taken away, as is one that was refused again and again; one that has another in its place gets it. Answers whether a dead one was
+ * taken away; undefined: none was told of, or it cannot be said now. Never rejects.
  */
 export async function takeTokenNews(
   { devices, log }: NewsParts,
-  { user, device, tokenHash }: PushedTo,
+  { user, device, tokenHash, refusals = 0 }: PushedTo,
   result: PushResult,
 ): Promise<boolean | undefined> {
+  const name = { user, device, tokenHash };
   try {
-    if (result.kind === 'replaced') await devices.replaceToken({ user, device, tokenHash, token: result.token });
+    if (result.kind === 'replaced') await devices.replaceToken({ ...name, token: result.token });
+    if (result.kind === 'sent' && refusals > 0) await devices.clearRefusals(name);
+    if (result.kind === 'refused' && result.of === 'address') {
+      const isDropped = await devices.countRefusal({ ...name, reason: result.code });
+      if (isDropped) log.info({ user, device, code: result.code }, 'a push token was refused again and again');
+    }
     if (result.kind !== 'dead-token') return undefined;
     const before = result.before === undefined ? {} : { registeredBefore: result.before };
-    const isDropped = await devices.dropToken({ user, device, tokenHash, ...before, reason: result.code });
+    const isDropped = await devices.dropToken({ ...name, ...before, reason: result.code });
     log.info({ user, device, code: result.code, isDropped }, 'a push token is dead');
     return isDropped;
   } catch (error) {

@@ -1,10 +1,11 @@
 /**
- * Web Push (RFC 8030): browsers, and UnifiedPush. An endpoint is whatever a user wrote, so: https only, addresses of the
- * public internet only, no redirects, and each push service has a gate and connections of its own.
+ * Web Push (RFC 8030): browsers, and UnifiedPush. An endpoint is whatever a user wrote, so: https only, push services that are
+ * known or named by the operator, addresses of the public internet only, no redirects, and each push service has a gate and connections of its own.
  */
 import type { SecureContext } from 'node:tls';
 import { ForeignHosts, foreignUrlOf } from '../foreign-hosts.ts';
 import type { Patience } from '../patience.ts';
+import { isPushService } from '../push-services.ts';
 import type { WebPushAddress } from '../views/push-address.ts';
 import { type Answer, retryAfterOf, type Silence } from '../wire.ts';
 import { MAX_TTL_SECONDS } from './fcm.ts';
@@ -19,6 +20,8 @@ export interface WebPushOptions {
   readonly key: VapidKey;
   /** `mailto:` or https: whom a push service may turn to. */
   readonly subject: string;
+  /** Push services beside those of the browsers. */
+  readonly hosts: readonly string[];
   /** A push service, named by its origin, refuses one subscription after the other as made for another key. */
   readonly onKeyUnknown?: (service: string) => void;
   readonly trust?: SecureContext | undefined;
@@ -41,10 +44,12 @@ export class WebPushAdapter implements Adapter<WebPushAddress> {
   readonly #clock: () => number;
   readonly #hosts: ForeignHosts;
   readonly #refusals = new KeyRefusals();
+  readonly #named: readonly string[];
   readonly #onKeyUnknown: WebPushOptions['onKeyUnknown'];
 
   constructor(options: WebPushOptions) {
     this.#clock = options.clock ?? Date.now;
+    this.#named = options.hosts;
     this.#onKeyUnknown = options.onKeyUnknown;
     this.#vapid = new Vapid(options.key, options.subject, this.#clock);
     this.#hosts = new ForeignHosts({ ...options, connections: CONNECTIONS, streams: STREAMS });
@@ -58,6 +63,8 @@ export class WebPushAdapter implements Adapter<WebPushAddress> {
     const endpoint = foreignUrlOf(address.endpoint);
     const keys = parseSubscriptionKeys(address.p256dh, address.auth);
     if (endpoint === undefined || keys === undefined) return { kind: 'dead-token', code: 'BAD_ADDRESS' };
+    // The operator may name it tomorrow: the address stays for now.
+    if (!isPushService(endpoint, this.#named)) return { kind: 'refused', code: 'FOREIGN_HOST', of: 'address' };
     const first = await this.#send(endpoint, keys, message, PLAIN_BYTES, patience);
     return first.tooLarge
       ? (await this.#send(endpoint, keys, message, SMALLER_BYTES, patience)).attempt
@@ -87,7 +94,7 @@ export class WebPushAdapter implements Adapter<WebPushAddress> {
     const post = { path: `${endpoint.pathname}${endpoint.search}`, headers, body };
     const answer = await this.#hosts.wireOf(endpoint.origin).post(post, patience);
     this.#learnOfKey(endpoint, answer);
-    return { attempt: this.#attemptOf(answer), tooLarge: answer.kind === 'answer' && answer.status === 413 };
+    return { attempt: this.#attemptOf(answer, endpoint), tooLarge: answer.kind === 'answer' && answer.status === 413 };
   }
 
   #learnOfKey({ origin, href }: URL, answer: Answer | Silence): void {
@@ -110,10 +117,10 @@ export class WebPushAdapter implements Adapter<WebPushAddress> {
     };
   }
 
-  #attemptOf(answer: Answer | Silence): Attempt {
+  #attemptOf(answer: Answer | Silence, { origin }: URL): Attempt {
     if (answer.kind === 'silence') {
       // Whoever wrote it, nobody of ours goes there. It may be a name that is resolved wrongly today: the address stays.
-      if (answer.code === 'FORBIDDEN_ADDRESS') return { kind: 'refused', code: answer.code };
+      if (answer.code === 'FORBIDDEN_ADDRESS') return { kind: 'refused', code: answer.code, of: 'address' };
       return { kind: 'retry', code: answer.code, of: 'host' };
     }
     const { status, headers } = answer;
@@ -124,7 +131,9 @@ export class WebPushAdapter implements Adapter<WebPushAddress> {
     if (status === 429) return { kind: 'retry', code, of: 'address', afterMs: afterMs ?? PAUSE_MS };
     if (status >= 500) return { kind: 'retry', code, of: 'host', afterMs };
     // 401 and 403 as well: the subscription was made for another key, which is its own fault, and anybody can send us one.
-    return { kind: 'refused', code };
+    // Unless the service refuses everybody: then it is our key.
+    const isOurs = (status === 401 || status === 403) && this.#refusals.isDoubted(origin);
+    return { kind: 'refused', code, ...(isOurs || status === 413 ? {} : { of: 'address' }) };
   }
 }
 

@@ -27,7 +27,10 @@ import { isExpired, type Target } from './undelivered.ts';
 export interface WorkerParts extends JudgeParts, BadgeParts {
   readonly journal: Journal;
   readonly history: Pick<History, 'people'>;
-  readonly devices: Pick<Devices, 'of' | 'mutedIn' | 'settings' | 'dropToken' | 'replaceToken'>;
+  readonly devices: Pick<
+    Devices,
+    'of' | 'mutedIn' | 'settings' | 'dropToken' | 'replaceToken' | 'countRefusal' | 'clearRefusals'
+  >;
   readonly ledger: Ledger;
   readonly queue: UndeliveredQueue;
   readonly hearings: Hearings;

@@ -4,7 +4,7 @@ import type { Collection, Db } from 'mongodb';
 import type { DeviceId, Millis, UserId } from '../../schema/ids.ts';
 import type { PushAddress, PushProviderName } from './push-address.ts';
 
-/** `DEAD`: its provider said so. `MOVED`: another device was registered with it. */
+/** `DEAD`: its provider said so, or refused it again and again. `MOVED`: another device was registered with it. */
 export type PushTokenState = 'VALID' | 'DEAD' | 'MOVED';
 
 export interface DeviceRecord {
@@ -19,6 +19,8 @@ export interface DeviceRecord {
   readonly tokenHash?: string;
   /** When the token was last registered. */
   readonly tokenSince?: Millis;
+  /** Pushes to it that were refused in a row; absent: none. */
+  readonly refusals?: number;
   /** Which provider's token it has or had. */
   readonly provider?: PushProviderName;
   /** Absent: it never had one, or it was cleared. */
@@ -35,7 +37,7 @@ export function tokenHashOf(push: PushAddress): string {
 
 /** A device that is not seen for so long is forgotten. */
 export const FORGOTTEN_MS = 90 * 24 * 60 * 60 * 1000;
-export const NO_TOKEN = { push: '', tokenHash: '', tokenSince: '' } as const;
+export const NO_TOKEN = { push: '', tokenHash: '', tokenSince: '', refusals: '' } as const;
 
 export interface DeviceDocument {
   readonly _id: { readonly u: UserId; readonly d: DeviceId };
@@ -44,6 +46,7 @@ export interface DeviceDocument {
   readonly push?: PushAddress;
   readonly tokenHash?: string;
   readonly tokenSince?: Millis;
+  readonly refusals?: number;
   readonly provider?: PushProviderName;
   readonly tokenState?: PushTokenState;
   /** Why its provider would have it no more. */
@@ -74,7 +77,7 @@ export function changeOf(push: PushAddress | null | undefined, now: Millis): Cha
   if (push === null)
     return { $set: { lastSeenAt }, $unset: { ...NO_TOKEN, provider: '', tokenState: '', tokenReason: '' } };
   const token = { push, tokenHash: tokenHashOf(push), tokenSince: now, provider: push.provider };
-  return { $set: { lastSeenAt, ...token, tokenState: 'VALID' }, $unset: { tokenReason: '' } };
+  return { $set: { lastSeenAt, ...token, tokenState: 'VALID' }, $unset: { tokenReason: '', refusals: '' } };
 }
 
 export function recordOf({ _id, lastSeenAt, tokenReason: _, ...rest }: DeviceDocument): DeviceRecord {

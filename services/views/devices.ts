@@ -66,6 +66,10 @@ export interface Devices {
   seen(user: UserId, device: DeviceId): Promise<boolean>;
   /** Takes the token away, if it is still this one and was last registered before that. True: it did. */
   dropToken(token: TokenName & { readonly registeredBefore?: Millis; readonly reason: string }): Promise<boolean>;
+  /** A push to it was refused, with the address to blame. True: for the tenth time in a row, and the token was taken away. */
+  countRefusal(token: TokenName & { readonly reason: string }): Promise<boolean>;
+  /** A push to it was taken. */
+  clearRefusals(token: TokenName): Promise<void>;
   /** The provider's own newer name for the same installation. Where another device has it, this one loses its token. True: changed. */
   replaceToken(token: TokenName & { readonly token: string }): Promise<boolean>;
   /** `until` null: not muted. */
@@ -88,6 +92,8 @@ export function openDevices(mongo: Mongo, log: Logger, clock: () => Millis = Dat
 /** Of one process: a device seen this lately is not asked for again. */
 const SEEN_MS = 60_000;
 const SEEN_MAX = 100_000;
+/** An address that refuses so many pushes in a row is none. */
+const REFUSALS_MAX = 10;
 /** Others that register the same token at the same moment. */
 const REGISTER_TRIES = 8;
 
@@ -187,6 +193,24 @@ class MongoDevices implements Devices {
       );
       return modifiedCount > 0;
     });
+  }
+
+  async countRefusal({ reason, ...token }: Parameters<Devices['countRefusal']>[0]): Promise<boolean> {
+    const { user, device, tokenHash } = token;
+    const counted = await this.#ask(({ devices }) =>
+      devices.findOneAndUpdate(
+        { _id: { u: user, d: device }, tokenHash },
+        { $inc: { refusals: 1 } },
+        { returnDocument: 'after', projection: { refusals: 1 } },
+      ),
+    );
+    return (counted?.refusals ?? 0) >= REFUSALS_MAX && this.dropToken({ ...token, reason });
+  }
+
+  async clearRefusals({ user, device, tokenHash }: TokenName): Promise<void> {
+    await this.#ask(({ devices }) =>
+      devices.updateOne({ _id: { u: user, d: device }, tokenHash }, { $unset: { refusals: '' } }),
+    );
   }
 
   replaceToken({ user, device, tokenHash, token }: Parameters<Devices['replaceToken']>[0]): Promise<boolean> {

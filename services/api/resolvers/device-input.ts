@@ -5,6 +5,7 @@ import type {
   PushAddressInput,
   WebPushAddressInput,
 } from '../../../schema/generated.ts';
+import { isPushService } from '../../push-services.ts';
 import type { DoNotDisturb } from '../../views/devices.ts';
 import type { PushAddress } from '../../views/push-address.ts';
 import { badInput } from '../errors.ts';
@@ -20,11 +21,16 @@ const UNCOMPRESSED = 0x04;
 const AUTH_BYTES = 16;
 const BASE64URL = /^[A-Za-z0-9_-]+={0,2}$/;
 
-export function pushAddressOf(field: string, { apns, fcm, gcm, webPush }: PushAddressInput): PushAddress {
+/** `services`: hosts of Web Push beside those of the browsers. */
+export function pushAddressOf(
+  field: string,
+  { apns, fcm, gcm, webPush }: PushAddressInput,
+  services: readonly string[],
+): PushAddress {
   if (apns) return apnsOf(`${field}.apns`, apns);
   if (fcm) return { provider: 'FCM', token: tokenOf(`${field}.fcm.token`, fcm.token) };
   if (gcm) return { provider: 'GCM', token: tokenOf(`${field}.gcm.token`, gcm.token) };
-  return webPushOf(`${field}.webPush`, webPush);
+  return webPushOf(`${field}.webPush`, webPush, services);
 }
 
 function apnsOf(field: string, { token, topic, environment }: ApnsAddressInput): PushAddress {
@@ -44,10 +50,16 @@ function tokenOf(field: string, token: string): string {
   return token;
 }
 
-function webPushOf(field: string, { endpoint, p256dh, auth }: WebPushAddressInput): PushAddress {
+function webPushOf(
+  field: string,
+  { endpoint, p256dh, auth }: WebPushAddressInput,
+  services: readonly string[],
+): PushAddress {
   const url = endpoint.length <= MAX_ENDPOINT_CHARS && URL.canParse(endpoint) ? new URL(endpoint) : undefined;
   if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '')
     throw badInput(`${field}.endpoint`, 'an https URL of at most 2,048 characters');
+  if (!isPushService(url, services))
+    throw badInput(`${field}.endpoint`, 'a push service of a browser, or one that this installation names');
   const point = bytesOf(p256dh);
   if (point?.byteLength !== P256DH_BYTES || point[0] !== UNCOMPRESSED)
     throw badInput(`${field}.p256dh`, '65 bytes in base64url, an uncompressed point of P-256');

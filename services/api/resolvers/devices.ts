@@ -13,11 +13,12 @@ import { refusedPayload } from './mutation.ts';
 
 type Store = Pick<Devices, 'register' | 'unregister' | 'of' | 'settings' | 'changeSettings'>;
 
-export const deviceResolvers = (devices: Store) => ({
+/** `services`: hosts of Web Push beside those of the browsers. */
+export const deviceResolvers = (devices: Store, services: readonly string[]) => ({
   Mutation: {
     registerDevice: async (_: unknown, { input }: MutationRegisterDeviceArgs, { identity }: RequestContext) => {
       const device = deviceIdOf('input.device', input.device);
-      const push = input.push && pushAddressOf('input.push', input.push);
+      const push = input.push && pushAddressOf('input.push', input.push, services);
       const registered = await devices.register(identity.actor.user, device, push);
       if (registered.kind === 'registered') return { device: registered.device };
       return refusedPayload({ code: 'DEVICE_LIMIT', message: 'You have as many devices as may be: unregister one.' });

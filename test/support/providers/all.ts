@@ -78,6 +78,7 @@ export async function startProviders({ fcmHttp1 = false, hooks }: ProvidersOptio
     LANES_GCM_KEY: GCM_KEY,
     LANES_VAPID_KEY_FILE: file('vapid.pem', pem(vapidKey.privateKey)),
     LANES_VAPID_SUBJECT: SUBJECT,
+    LANES_WEB_PUSH_HOSTS: '*',
     LANES_PUSH_CA_FILE: file('ca.pem', authority.certificate),
   };
   return {
