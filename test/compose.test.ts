@@ -3,7 +3,7 @@
  * everywhere by reading the file: its settings through ours, its server configuration through the real server.
  */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,6 +12,7 @@ import { APPS_MAPPINGS } from '../schema/subjects.ts';
 import { newCalloutSeeds, parseCalloutKeys } from '../services/callout-keys.ts';
 import { readSettings } from '../services/config.ts';
 import { findServer } from '../services/embedded/find.ts';
+import { flawsOf, type Version, versionOf } from '../services/embedded/sources.ts';
 
 const run = promisify(execFile);
 const FILE = resolve(import.meta.dirname, '..', 'docker-compose.yml');
@@ -45,6 +46,14 @@ function under(text: string, head: RegExp): string {
   return inner.map((line) => line.slice(least)).join('\n');
 }
 
+/** With what its anchors stand for, and theirs. */
+function withMerged(section: string): string {
+  const merged = [...section.matchAll(/^<<: \*(\w+)$/gm)].map(([, name]) =>
+    under(compose, new RegExp(`^x-${name}: &`)),
+  );
+  return [section, ...merged.map(withMerged)].join('\n');
+}
+
 const namesIn = (section: string): string[] => [...section.matchAll(/^([\w-]+):/gm)].map(([, name]) => String(name));
 
 /** `${NAME}`, `${NAME:-default}`, `${NAME:?why}` as Compose reads them; `$$` is a dollar. */
@@ -72,8 +81,9 @@ describe('docker-compose.yml', () => {
     for (const name of namesIn(services)) {
       const service = under(services, new RegExp(`^${name}:$`));
       expect(namesIn(service), name).toContain('healthcheck');
-      if (['api', 'projector', 'notifier', 'bridge'].includes(name)) expect(service).toContain(`command: ["${name}"]`);
-      else expect(namesIn(service), name).toContain('volumes');
+      const rooms = ['api', 'projector', 'notifier', 'bridge'];
+      if (!rooms.includes(name)) expect(namesIn(service), name).toContain('volumes');
+      else expect(service).toMatch(new RegExp(`command: \\["${name}"\\]|exec node \\S+ ${name}$`, 'm'));
     }
   });
 
@@ -82,6 +92,44 @@ describe('docker-compose.yml', () => {
     expect(ports).toEqual([expect.stringMatching(/^127\.0\.0\.1:/)]);
     expect([...services.matchAll(/\bports:/g)]).toHaveLength(1);
     expect(compose).not.toMatch(/network_mode|privileged: true|\/var\/run\/docker\.sock/);
+  });
+
+  test('confines every service', () => {
+    for (const name of namesIn(services)) {
+      const whole = withMerged(under(services, new RegExp(`^${name}:$`)));
+      expect(whole, name).toContain('cap_drop: [ALL]');
+      expect(whole, name).toContain('security_opt: ["no-new-privileges:true"]');
+      expect(whole, name).not.toMatch(/cap_add|privileged/);
+      // Compose refuses to put a config with content into a read-only container.
+      const keys = namesIn(whole);
+      expect([name, keys.includes('read_only')]).toEqual([name, !keys.includes('configs')]);
+      if (keys.includes('read_only')) expect(whole).toContain('read_only: true');
+    }
+    const { user } = /^\s*user: (?<user>\S+)$/m.exec(under(services, /^mongo:$/))?.groups ?? {};
+    expect(user).toBe('mongodb:mongodb');
+  });
+
+  test('names each image by its exact version or by its digest', () => {
+    const dockerfile = readFileSync(resolve(FILE, '..', 'Dockerfile'), 'utf8');
+    const used = [...services.matchAll(/^\s*image: (\S+)$/gm), ...dockerfile.matchAll(/^FROM (\S+)/gm)];
+    const images = used.map(([, image]) => String(image)).filter((image) => image !== 'lanes');
+    expect(images.length).toBeGreaterThanOrEqual(4);
+    for (const image of images)
+      expect(image).toMatch(/^[a-z]+(:\d+\.\d+\.\d+(-[a-z-]+)?|(:\S+)?@sha256:[0-9a-f]{64})$/);
+    const mongo = images.find((image) => image.startsWith('mongo:')) ?? '';
+    expect(flawsOf(versionOf(mongo) as Version)).toEqual([]);
+  });
+
+  test('says how to make a file of passwords that nobody else may read', async () => {
+    const [recipe = ''] = /^# {3}umask 077\n(?:# {3}.*\n)*?# {3}done > \.env$/m.exec(compose) ?? [];
+    const folder = mkdtempSync(join(tmpdir(), 'lanes-compose-'));
+    const openssl = `openssl() { '${process.execPath}' -p 'crypto.randomBytes(32).toString("hex")'; }`;
+    await run('bash', ['-ec', `umask 022\n${openssl}\n${recipe.replace(/^# {3}/gm, '')}`], { cwd: folder });
+    expect(statSync(join(folder, '.env')).mode & 0o777).toBe(0o600);
+    const lines = readFileSync(join(folder, '.env'), 'utf8').trim().split('\n');
+    expect(lines.map((line) => line.split('=')[0]).sort()).toEqual([...PASSWORDS, 'LANES_JWT_SECRET'].sort());
+    for (const line of lines) expect(line).toMatch(/=[0-9a-f]{64}$/);
+    rmSync(folder, { recursive: true });
   });
 
   test('has no password of its own: each must be given', () => {
