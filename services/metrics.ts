@@ -16,6 +16,8 @@ export type Admin = { readonly port: number; stop(): Promise<void> };
  */
 const OFFSETS: Readonly<Record<Room, number>> = { api: 0, projector: 1, notifier: 2, bridge: 3, irc: 5 };
 
+const PATHS = ['/metrics', '/healthz', '/readyz'];
+
 /** 0 (any free port) stays 0. */
 export const adminPortOf = ({ adminPort }: Pick<Config, 'adminPort'>, room: Room): number =>
   adminPort === 0 ? 0 : adminPort + OFFSETS[room];
@@ -29,25 +31,23 @@ export function createRegistry(room: Room): Registry {
 }
 
 /**
- * Serves `GET /metrics` (Prometheus text) and `GET /healthz`. Rejects with a `ConfigError` naming `LANES_ADMIN_PORT` where
+ * Serves `GET /metrics` (Prometheus text), `GET /healthz` and `GET /readyz` (503 with what stands still). Rejects with a `ConfigError` naming `LANES_ADMIN_PORT` where
  * the port is taken. Settles when it listens; `stop` settles when it no longer does.
  */
 export async function startAdmin(options: {
   readonly host: string;
   readonly port: number;
   readonly registry: Registry;
+  /** Undefined, or its reason: nothing of this room stands still. */
+  readonly halts?: { readonly reason: string | undefined };
 }): Promise<Admin> {
-  const { host, port, registry } = options;
+  const { host, port, registry, halts } = options;
   const server = createServer((request, response) => {
     const path = request.url?.split('?')[0];
-    if (request.method !== 'GET' || (path !== '/metrics' && path !== '/healthz')) {
-      response.writeHead(404).end();
-      return;
-    }
-    if (path === '/healthz') {
-      response.end('ok\n');
-      return;
-    }
+    const reason = path === '/readyz' ? halts?.reason : undefined;
+    if (request.method !== 'GET' || !PATHS.includes(path ?? '')) response.writeHead(404).end();
+    else if (path !== '/metrics') response.writeHead(reason === undefined ? 200 : 503).end(`${reason ?? 'ok'}\n`);
+    if (response.writableEnded) return;
     registry.metrics().then(
       (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
       () => response.writeHead(500).end(),

@@ -82,7 +82,7 @@ async function startNotifier(build: Build): Promise<Running> {
     ...stores,
     ledger: new (build.ledger ?? Ledger)(() => mongo.db()),
     board: build.board?.(stores.board) ?? stores.board,
-    metrics: notifierMetrics(registry),
+    metrics: notifierMetrics(registry, () => undefined),
     providers: new Set(providers.on.keys()),
     outlets: new Outlets(providers.on),
     ...{ graceMs: GRACE_MS, privacy: false, clock: Date.now, log: silent },

@@ -15,7 +15,7 @@ import { type Claim, type Due, Ledger, type Settled, type Subject } from '../ser
 import { createLedger, decisionsOf, entriesOf } from '../services/views/ledger-documents.ts';
 import { readStories } from '../services/views/ledger-reads.ts';
 import { silent } from './support/projecting.ts';
-import { laneId, userId } from './support/scribe.ts';
+import { laneId, until, userId } from './support/scribe.ts';
 import { startServers, type TestServers } from './support/servers.ts';
 
 const LANE = laneId('c1');
@@ -245,8 +245,12 @@ describe('where a partition is begun', () => {
       journal.put(laneId(`c${n}`), encodeRecord({ v: 1, id: `r${n}`, lane: laneId(`c${n}`), events: [] }));
     return journal;
   }
-  const begin = (journal: MemoryJournal) =>
-    startOf({ journal, ledger: new Ledger(() => mongo.db()), clock: () => NOW, log: silent }, 0, signal);
+  const halted: (string | undefined)[] = [];
+  const begin = async (journal: MemoryJournal, stop: AbortSignal = signal) => {
+    const metrics = { halted: (_: number, reason: string | undefined) => void halted.push(reason) };
+    const parts = { journal, ledger: new Ledger(() => mongo.db()), metrics, clock: () => NOW, log: silent };
+    return (await startOf(parts, 0, stop)).revision + 1;
+  };
 
   test('without a position at the first record that anybody may want to hear of', async () => {
     await (await mongo.db()).dropDatabase();
@@ -260,19 +264,30 @@ describe('where a partition is begun', () => {
     );
   });
 
-  test('behind its position; from the last day where the stream is another one', async () => {
+  test('behind its position; nowhere while the stream is another one', async () => {
     const ledger = new Ledger(() => mongo.db());
     const journal = await streamOf(3 * DAY, 2 * DAY, 10, 5);
-    await ledger.advance(0, revisionOf(3), null);
+    const id = null;
+    await ledger.advance(0, { revision: revisionOf(3), id });
     expect(await begin(journal)).toBe(4);
-    await ledger.advance(0, revisionOf(4), null);
+    await ledger.advance(0, { revision: revisionOf(4), id });
     expect(await begin(journal)).toBe(5);
-    // Shorter than it was.
-    await ledger.advance(0, revisionOf(9), null);
-    expect(await begin(journal)).toBe(3);
-    // As long, and with another record there.
-    await ledger.advance(0, revisionOf(4), 'another');
-    expect(await begin(journal)).toBe(3);
+    // Shorter than it was, or with another record there.
+    for (const place of [
+      { revision: revisionOf(9), id },
+      { revision: revisionOf(4), id: 'another' },
+    ]) {
+      await ledger.advance(0, place);
+      halted.splice(0);
+      const stop = new AbortController();
+      const begun = begin(journal, stop.signal).catch((error: Error) => error.name);
+      await until(
+        () => halted,
+        ([reason]) => reason !== undefined,
+      );
+      stop.abort();
+      expect(await begun).toBe('Abandoned');
+    }
   });
 });
 

@@ -15,9 +15,9 @@ function rigOf(advance: (revision: Revision) => Promise<void>) {
   const ledger: PartitionParts['ledger'] = {
     position: async () => undefined,
     decide: async () => undefined,
-    advance: (_, revision) => advance(revision),
+    advance: (_, { revision }) => advance(revision),
   };
-  const metrics = { decidedLate: () => undefined } as unknown as NotifierMetrics;
+  const metrics = { decidedLate: () => undefined, halted: () => undefined } as unknown as NotifierMetrics;
   const lanes = new Lanes(journal, { maxWeight: 1_000, log: silent });
   const parts = { journal, ledger, lanes, metrics, graceMs: 0, clock: Date.now, log: silent, onSent: () => undefined };
   const stopping = new AbortController();

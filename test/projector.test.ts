@@ -281,7 +281,7 @@ describe('the projector, step by step', () => {
     await store.writeActivity([{ lane: C1, seq: 9, at: 9e12 } as never]);
     await store.writeActivity([{ lane: C1, seq: 8, at: 8e12 } as never]);
     expect(await (await views()).conversations.findOne({ _id: C1 })).toMatchObject({ seq: 9, at: 9e12 });
-    await store.advance([{ partition: 0, w: revisionOf(1), rid: 'old' }]);
+    await store.advance([{ partition: 0, w: revisionOf(1), rid: 'old', at: 1 }]);
     expect(await watermarkOf(0)).toBe(1);
   });
 

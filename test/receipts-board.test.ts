@@ -12,6 +12,7 @@ import { JournalUnavailable } from '../services/journal/journal.ts';
 import { MemoryReceipts } from '../services/journal/receipts-memory.ts';
 import { projectReceipts } from '../services/projector/receipts-partition.ts';
 import { ReceiptsSession } from '../services/projector/receipts-session.ts';
+import { resumeReceipts } from '../services/projector/resume.ts';
 import { Mongo } from '../services/views/connect.ts';
 import { HistoryUnavailable } from '../services/views/history.ts';
 import { openReceiptBoard, type ReceiptBoard } from '../services/views/receipts.ts';
@@ -48,7 +49,7 @@ const forgetAll = async (): Promise<void> => {
   const db = await mongo.db();
   await Promise.all([marksOf(db), markLogOf(db), receiptPositionsOf(db)].map((all) => all.deleteMany({} as never)));
 };
-const unseen = { written: () => undefined, unreadable: () => undefined };
+const unseen = { written: () => undefined, unreadable: () => undefined, halted: () => undefined };
 const openSession = (store = new ReceiptStore(() => mongo.db())) =>
   new ReceiptsSession(store, { log: silent, observe: unseen, roundMs: 0 });
 
@@ -332,7 +333,7 @@ describe('the board of receipts', () => {
     await board.stop();
   });
 
-  it('follows a log that was made anew, and folds it into what was known', async () => {
+  it('is told nothing of a log that was made anew until somebody says where to go on; then it is folded into what was known', async () => {
     const old = new MemoryReceipts({ partitions: 1 });
     for (let seq = 1; seq <= 5; seq++) await old.append(0, receiptsOf(markOf('bob', 'c1', seq)));
     const { signal } = new AbortController();
@@ -341,7 +342,20 @@ describe('the board of receipts', () => {
       const anew = new MemoryReceipts({ partitions: 1 });
       const board = openReceiptBoard({ receipts: anew, mongo, log: silent, positionsMs: 5 });
       for (let seq = 1; seq <= records; seq++) await anew.append(0, receiptsOf(markOf('carol', 'c1', seq * records)));
-      await projectReceipts(anew, openSession(), 0, { signal, until: records });
+      const halted: (string | undefined)[] = [];
+      const observe = { ...unseen, halted: (_: number, reason: string | undefined) => void halted.push(reason) };
+      const store = new ReceiptStore(() => mongo.db());
+      const session = new ReceiptsSession(store, { log: silent, observe, roundMs: 0 });
+      const projecting = projectReceipts(anew, session, 0, { signal, until: records });
+      await until(
+        () => halted.at(-1),
+        (reason) => reason !== undefined,
+      );
+      await expect(board.of('c1' as LaneId)).rejects.toThrow(HistoryUnavailable);
+      const resumed = await resumeReceipts({ receipts: anew, mongo }, 0, { kind: 'from', revision: 1 }, signal);
+      expect(resumed?.place.revision).toBe(0);
+      await projecting;
+      expect(halted.at(-1)).toBeUndefined();
       const of = await until(
         () => board.of('c1' as LaneId).catch(() => undefined),
         (found) => found?.get('carol' as UserId)?.delivered === records * records,

@@ -14,9 +14,6 @@ export function checkProjector(settings: Settings): Promise<Finding[]> {
   return checkRoom(settings, 'projector', 'history waits, sends go on', (figures) => {
     const lag = greatest(figures, /^lanes_projector_lag_records(?:\{[^}]*\})? (\S+)$/gm);
     const parked = greatest(figures, /^lanes_projector_parked(?:\{[^}]*\})? (\S+)$/gm);
-    const halted = greatest(figures, /^lanes_projector_halted(?:\{[^}]*\})? (\S+)$/gm);
-    if (halted > 0)
-      return bad('projector', 'a partition is not the one that history was made from', 'run "lanes rebuild"');
     if (parked > 0) return bad('projector', `${parked} records are parked`, 'see its log, then "lanes verify"');
     if (lag > BEHIND_MOST)
       return warning('projector', `${lag} records behind`, 'is MongoDB slow? History is late, not lost');
@@ -53,11 +50,31 @@ async function checkRoom(
   const url = `http://${reachable(settings.adminHost)}:${adminPortOf(settings, room)}/metrics`;
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });
-    return [judge(await answer.text())];
+    const figures = await answer.text();
+    return [...haltedIn(figures, room), judge(figures)];
   } catch {
     return [bad(room, `${url} does not answer`, `run "npm start" or "lanes ${room}"; ${meanwhile}`)];
   }
 }
+
+/** Where a service stands still, because the stream is another one than it had read. */
+function haltedIn(figures: string, room: Room): Finding[] {
+  const partitions = new Map<string, string[]>();
+  for (const [, labels = ''] of figures.matchAll(/^lanes_halted_partitions\{([^}]*)\} 1$/gm)) {
+    const [service = '', partition = ''] = ['service', 'partition'].map((name) => labelOf(labels, name));
+    partitions.set(service, [...(partitions.get(service) ?? []), partition]);
+  }
+  return [...partitions].map(([service, some]) =>
+    bad(
+      room,
+      `${service} stands still in partition ${some.join(', ')}: the stream lost its newest records, or is another one`,
+      `make sure that it is the stream to keep, then "lanes resume ${service}" (docs/operations.md)`,
+    ),
+  );
+}
+
+const labelOf = (labels: string, name: string): string | undefined =>
+  new RegExp(`(?:^|,)${name}="([^"]*)"`).exec(labels)?.[1];
 
 const bad = (what: string, says: string, mend: string): Finding => ({ state: 'bad', what, says, mend });
 const warning = (what: string, says: string, mend: string): Finding => ({ state: 'warning', what, says, mend });

@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   token: { summary: 'prints a token for a user (development)', load: () => import('./token.ts') },
   verify: { summary: 'compares every lane with history', load: () => import('./verify.ts') },
   rebuild: { summary: 'drops and rebuilds history from the lanes', load: () => import('./rebuild.ts') },
+  resume: { summary: 'goes on where a service stands still, after a loss', load: () => import('./resume.ts') },
   why: { summary: 'the story of a message’s delivery', load: () => import('./why.ts') },
   integration: { summary: 'third parties: who they are, and how they come in', load: () => import('./integration.ts') },
   user: { summary: 'revokes the tokens of a user', load: () => import('./user.ts') },

@@ -1,5 +1,6 @@
 /** The notifier as a process of its own: pushes what stayed undelivered. */
 import type { Config } from '../config.ts';
+import { Halts } from '../halt-metrics.ts';
 import { openJetStreamJournal } from '../journal/jetstream.ts';
 import { Lanes } from '../journal/lanes.ts';
 import { openJetStreamReceipts } from '../journal/receipts-jetstream.ts';
@@ -33,6 +34,7 @@ export async function start(
   test: Pick<ProvidersOptions, 'allows' | 'timeoutMs'> = {},
 ): Promise<Running> {
   const registry = createRegistry('notifier');
+  const halts = new Halts(registry);
   const closing: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const one of closing.splice(0).reverse()) await one();
@@ -40,13 +42,13 @@ export async function start(
   try {
     const providers = openProviders(config.push, { ...test, log, registry });
     closing.push(() => providers.stop());
-    const admin = await startAdmin({ host: config.adminHost, port: adminPortOf(config, 'notifier'), registry });
+    const admin = await startAdmin({ host: config.adminHost, port: adminPortOf(config, 'notifier'), registry, halts });
     closing.push(() => admin.stop());
     const stores = await openStores(config, log, stopping, closing);
     if (providers.on.size === 0) log.warn('no push provider is set up: nothing is pushed');
     const notifier = new Notifier({
       ...stores,
-      metrics: notifierMetrics(registry),
+      metrics: notifierMetrics(registry, halts.of('notifier')),
       providers: new Set(providers.on.keys()),
       outlets: new Outlets(providers.on),
       graceMs: config.notifyGraceMs,

@@ -1,6 +1,7 @@
 /** The notifier's figures; those of pushes themselves are in push-metrics.ts. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { NoPushReason } from '../../schema/delivery.ts';
+import type { OnHalt } from '../halt-metrics.ts';
 
 export interface NotifierMetrics {
   /** So many recipients, of one message or several. */
@@ -9,6 +10,8 @@ export interface NotifierMetrics {
   decidedLate(ms: number): void;
   /** Records of the partition whose time has not come, or that are not decided yet. */
   behind(partition: number, records: number): void;
+  /** Undefined: it goes on. */
+  halted(partition: number, reason: string | undefined): void;
   /** The partition is another's now. */
   gone(partition: number): void;
   /** Items in the work queue. */
@@ -23,7 +26,7 @@ export interface NotifierMetrics {
   cleared(outcome: string): void;
 }
 
-export function notifierMetrics(registry: Registry): NotifierMetrics {
+export function notifierMetrics(registry: Registry, onHalt: OnHalt): NotifierMetrics {
   const registers = [registry];
   const decided = new Counter({
     name: 'lanes_notifier_decided_total',
@@ -69,7 +72,11 @@ export function notifierMetrics(registry: Registry): NotifierMetrics {
     decided: (verdict, recipients) => recipients > 0 && decided.inc({ verdict }, recipients),
     decidedLate: (ms) => late.observe(Math.max(0, ms) / 1000),
     behind: (partition, records) => behind.set({ partition }, records),
-    gone: (partition) => behind.remove({ partition }),
+    halted: onHalt,
+    gone: (partition) => {
+      behind.remove({ partition });
+      onHalt(partition, undefined);
+    },
     queued: (items) => queued.set(items),
     held: (items) => held.set(items),
     putOff: (pushes) => putOff.inc(pushes),

@@ -4,6 +4,7 @@
  * many notifiers work at once.
  */
 import { partitionOf } from '../../schema/subjects.ts';
+import { OtherStream } from '../journal/place.ts';
 import { Abandoned, pause, persist } from '../persist.ts';
 import type { Mongo } from '../views/connect.ts';
 import { type Lease, Leases } from '../views/leases.ts';
@@ -135,7 +136,8 @@ export class Notifier {
     const parts = { ...this.#parts, onSent };
     const done = notifyPartition(parts, partition, reach, { signal: abort.signal, giveUp: this.#giveUp.signal })
       .catch((error: unknown) => {
-        if (!(error instanceof Abandoned))
+        if (error instanceof OtherStream) log.warn({ partition, reason: error.message }, 'a partition is another one');
+        else if (!(error instanceof Abandoned))
           log.error({ err: error, partition }, 'a partition stopped; it is begun again');
       })
       .then(() => {

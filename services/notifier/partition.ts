@@ -1,16 +1,18 @@
 /** One partition's way to decisions: read in order, wait for the end of grace, decide, and only then go on. */
-import type { LaneId, Seq, UserId } from '../../schema/ids.ts';
+import { type LaneId, revisionOf, type Seq, type UserId } from '../../schema/ids.ts';
 import type { Journal, StoredRecord } from '../journal/journal.ts';
 import { pause, persist } from '../persist.ts';
 import type { Ledger } from '../views/ledger.ts';
 import { type DeciderParts, decidePushes } from './decide-push.ts';
 import { afterGrace } from './delay.ts';
+import type { NotifierMetrics } from './metrics.ts';
 import { startOf } from './start.ts';
 
 export interface PartitionParts extends DeciderParts {
   readonly journal: Journal;
   readonly ledger: Pick<Ledger, 'decide' | 'position' | 'advance'>;
   readonly graceMs: number;
+  readonly metrics: DeciderParts['metrics'] & Pick<NotifierMetrics, 'halted'>;
   /** Who writes has read what came before. */
   readonly onSent: (user: UserId, lane: LaneId, seq: Seq) => void;
 }
@@ -27,7 +29,10 @@ const FIRST_RECORDS = 8;
 /** A position that was not written costs the decisions since then, once more. */
 const WRITE_EVERY_MS = 250;
 
-/** Until `signal` aborts; what is under way is finished, unless `giveUp` does. Throws Abandoned after that. */
+/**
+ * Until `signal` aborts; what is under way is finished, unless `giveUp` does. Throws Abandoned after that, and OtherStream where
+ * the stream turns out to be another one than was read: begun again, it stands still.
+ */
 export async function notifyPartition(
   parts: PartitionParts,
   partition: number,
@@ -35,14 +40,13 @@ export async function notifyPartition(
   { signal, giveUp }: { readonly signal: AbortSignal; readonly giveUp: AbortSignal },
 ): Promise<void> {
   const { journal, ledger, log, clock, graceMs } = parts;
-  const from = await persist('position', () => startOf(parts, partition, signal), { signal, log });
-  if (signal.aborted) return;
-  reach.w = from - 1;
+  const { revision, id: after } = await startOf(parts, partition, signal);
+  reach.w = revision;
   const trying = { signal: giveUp, log };
-  const place = new Place(({ revision, record }) =>
-    persist('position', () => ledger.advance(partition, revision, record?.id ?? null), trying),
+  const place = new Moving(({ revision, record, storedAt: at }) =>
+    persist('position', () => ledger.advance(partition, { revision, id: record?.id ?? null, at }), trying),
   );
-  const records = journal.consume(partition, from, { maxBatch: BATCH_RECORDS, signal });
+  const records = journal.consume(partition, revisionOf(revision + 1), { maxBatch: BATCH_RECORDS, signal, after });
   try {
     let room = FIRST_RECORDS;
     for await (const due of afterGrace(records, { graceMs, clock, signal, wait: pause }))
@@ -64,7 +68,7 @@ export async function notifyPartition(
 }
 
 /** How far it has come, on its way into the ledger: soon after it moved, also where nothing more comes; one write at a time. */
-class Place {
+class Moving {
   readonly #write: (last: StoredRecord) => Promise<void>;
   #last: StoredRecord | undefined;
   #timer: NodeJS.Timeout | undefined;

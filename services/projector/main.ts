@@ -1,5 +1,6 @@
 /** The projector as a process of its own: history and receipts, from their logs to MongoDB. */
 import type { Config } from '../config.ts';
+import { Halts } from '../halt-metrics.ts';
 import { openJetStreamJournal } from '../journal/jetstream.ts';
 import { openJetStreamReceipts } from '../journal/receipts-jetstream.ts';
 import type { Logger } from '../logger.ts';
@@ -17,8 +18,9 @@ const MONGO_ANSWER_MS = 20_000;
 /** Settles when it is at work, whether MongoDB answers or not. `stop` settles when what was under way is in history. */
 export async function start(config: Config, log: Logger, stopping?: AbortSignal): Promise<Running> {
   const registry = createRegistry('projector');
-  const metrics = projectorMetrics(registry);
-  const admin = await startAdmin({ host: config.adminHost, port: adminPortOf(config, 'projector'), registry });
+  const halts = new Halts(registry);
+  const metrics = projectorMetrics(registry, halts.of('projector'));
+  const admin = await startAdmin({ host: config.adminHost, port: adminPortOf(config, 'projector'), registry, halts });
   try {
     const { partitions, nats, storeBytes: maxBytes } = config;
     const journal = await openJetStreamJournal({
@@ -38,7 +40,7 @@ export async function start(config: Config, log: Logger, stopping?: AbortSignal)
     });
     const mongo = new Mongo(config.mongo, log, { socketTimeoutMs: MONGO_ANSWER_MS, maxPoolSize: 16 });
     const projector = new Projector({ journal, mongo, metrics, log });
-    const observe = receiptsProjectorMetrics(registry);
+    const observe = receiptsProjectorMetrics(registry, halts.of('receipts'));
     const receiptsProjector = new ReceiptsProjector({ receipts, mongo, observe, log });
     return {
       stop: async () => {

@@ -48,6 +48,28 @@ export async function mendLane({ journal, mongo }: Stores, generation: string, l
   return { wrong, missing };
 }
 
+/**
+ * What history has of the lane after the record `upTo` goes, and its lists are as they were there. Only while the projector stands
+ * still. May be repeated.
+ */
+export async function cutLane(
+  { journal, mongo }: Stores,
+  generation: string,
+  lane: LaneId,
+  upTo: Revision,
+): Promise<void> {
+  const mend = new Mend(mongo, generation);
+  const partition = partitionOf(lane, journal.partitions);
+  const audit = new Audit(await mongo.db(), generation);
+  const store = new Store(() => mongo.db(), generation);
+  const end = (await journal.last(lane))?.revision ?? revisionOf(0);
+  await mend.dropLists(lane);
+  const source = laneSource(journal, lane);
+  await fill({ journal, source, audit, store, mend, partition, lane, end, watermark: upTo });
+  // Last, so that a repetition finds the lane again.
+  await mend.dropTail(lane, upTo);
+}
+
 interface Work {
   readonly journal: Journal;
   readonly source: Source;

@@ -1,5 +1,6 @@
 /** The projector's figures. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { OnHalt } from '../halt-metrics.ts';
 import type { Observer } from './session.ts';
 
 export interface ProjectorMetrics extends Observer {
@@ -9,7 +10,7 @@ export interface ProjectorMetrics extends Observer {
   gone(partition: number): void;
 }
 
-export function projectorMetrics(registry: Registry): ProjectorMetrics {
+export function projectorMetrics(registry: Registry, onHalt: OnHalt): ProjectorMetrics {
   const registers = [registry];
   const lagRecords = new Gauge({
     name: 'lanes_projector_lag_records',
@@ -49,7 +50,7 @@ export function projectorMetrics(registry: Registry): ProjectorMetrics {
   });
   const halted = new Gauge({
     name: 'lanes_projector_halted',
-    help: '1: the partition is not the one that history was made from; rebuild',
+    help: '1: the partition is not the one that history was made from: lanes resume projector',
     labelNames: ['partition'],
     registers,
   });
@@ -61,7 +62,10 @@ export function projectorMetrics(registry: Registry): ProjectorMetrics {
     projected: (ageMs) => lag.observe(Math.max(0, ageMs) / 1000),
     parked: (partition, records) => parked.set({ partition }, records),
     alarm: () => alarms.inc(),
-    halted: (partition, is) => halted.set({ partition }, is ? 1 : 0),
+    halted: (partition, reason) => {
+      halted.set({ partition }, reason === undefined ? 0 : 1);
+      onHalt(partition, reason);
+    },
     behind: (partition, records, sinceMs) => {
       lagRecords.set({ partition }, records);
       behindSeconds.set({ partition }, Math.max(0, sinceMs) / 1000);
@@ -70,6 +74,7 @@ export function projectorMetrics(registry: Registry): ProjectorMetrics {
       lagRecords.remove({ partition });
       behindSeconds.remove({ partition });
       halted.remove({ partition });
+      onHalt(partition, undefined);
       parked.remove({ partition });
     },
   };

@@ -1,15 +1,15 @@
 /** One partition's way into history: read, project, insert, then what hangs on it, then the watermark. */
 import { type Revision, revisionOf } from '../../schema/ids.ts';
+import { untilSame } from '../journal/halts.ts';
 import type { Journal, StoredRecord } from '../journal/journal.ts';
-import { Abandoned, pause, persist } from '../persist.ts';
+import { OtherStream } from '../journal/place.ts';
+import { Abandoned } from '../persist.ts';
 import { type Activity, type MembershipChange, project } from '../views/project.ts';
 import type { Unit } from '../views/store.ts';
 import type { PositionDocument } from '../views/views.ts';
 import type { Session } from './session.ts';
 
 const BATCH_RECORDS = 500;
-/** Where history was made from another stream, it is looked this often whether that has changed. */
-const HALTED_MS = 5_000;
 
 interface Batch {
   /** Those that can be projected, and those that cannot, with the reason. */
@@ -23,7 +23,7 @@ interface Batch {
 
 /**
  * Projects until `signal` aborts, or the record `until` is in history; what is under way is finished. Throws Abandoned when
- * the session ends before.
+ * the session ends before, OtherStream where the stream turns out to be another one than was read: begun again, it stands still.
  */
 export async function projectPartition(
   journal: Journal,
@@ -38,22 +38,28 @@ export async function projectPartition(
   if (!start || signal.aborted) return;
   session.began(partition, start.w);
   let settled: Promise<void> = Promise.resolve();
-  // From the watermark itself, not behind it: that record says whether this is still the same stream.
-  const from = revisionOf(Math.max(1, Math.min(start.listed + 1, start.w)));
-  if (from > until) return;
-  for await (const read of journal.consume(partition, from, { maxBatch: BATCH_RECORDS, signal })) {
-    const batch = batchOf(
-      partition,
-      read.filter(({ revision }) => revision <= until),
-      start.w,
-    );
-    const { done } = await session.writer.write(batch.units);
-    const before = settled;
-    settled = settle(session, partition, batch, done, before);
-    settled.catch(() => undefined);
-    // One batch settles while the next is read and inserted.
-    await before;
-    if (batch.last.revision >= until) break;
+  const listed = Math.min(start.listed, start.w);
+  if (listed >= until) return;
+  const options = { maxBatch: BATCH_RECORDS, signal, after: listed === start.w ? start.rid : undefined };
+  try {
+    for await (const read of journal.consume(partition, revisionOf(listed + 1), options)) {
+      const batch = batchOf(
+        partition,
+        read.filter(({ revision }) => revision <= until),
+        start.w,
+      );
+      const { done } = await session.writer.write(batch.units);
+      const before = settled;
+      settled = settle(session, partition, batch, done, before);
+      settled.catch(() => undefined);
+      // One batch settles while the next is read and inserted.
+      await before;
+      if (batch.last.revision >= until) break;
+    }
+  } catch (error) {
+    // What history was made from, it has to know: its watermark is what the stream is compared with.
+    if (error instanceof OtherStream) await settled.then(() => session.flush());
+    throw error;
   }
   await settled;
 }
@@ -76,7 +82,7 @@ async function settle(
   await writeMemberships(session, batch);
   const { revision, record, storedAt } = batch.last;
   await session.gather(partition, revision, batch.activity);
-  session.advance({ partition, w: revision, rid: record?.id ?? null }, storedAt);
+  session.advance({ partition, w: revision, rid: record?.id ?? null, at: storedAt });
   session.observe.projected(Date.now() - batch.first.storedAt);
 }
 
@@ -128,49 +134,31 @@ function batchOf(partition: number, records: readonly StoredRecord[], watermark:
 
 /**
  * Where to go on, once it is certain that the stream is the one that history was made from: the record at the watermark is
- * the same. A stream that was restored or made anew is not projected over the old history; that takes a rebuild.
- * Undefined: `signal` aborted.
+ * the same. Another one is not projected over the old history. Throws Abandoned.
  */
 async function startOf(
   journal: Journal,
   session: Session,
   partition: number,
   signal: AbortSignal,
-): Promise<PositionDocument | undefined> {
+): Promise<PositionDocument> {
   const { store, observe, log } = session;
-  // A stop must not wait for a journal that is down.
-  const trying = { signal: AbortSignal.any([session.signal, signal]), log };
-  for (let halted = false; !signal.aborted; halted = true) {
-    const position = await persist('position', () => store.position(partition), trying);
-    const reason = await persist(
-      'the end of the stream',
-      () => otherStream(journal, partition, position, signal),
-      trying,
-    );
-    if (signal.aborted) return undefined;
-    observe.halted(partition, reason !== undefined);
-    observe.parked(partition, position.parked);
-    if (reason !== position.halted) await persist('halted', () => store.setHalted(partition, reason), trying);
-    if (reason === undefined) return position;
-    if (!halted) log.error({ alarm: 'halted', partition, reason }, 'nothing is projected until "lanes rebuild"');
-    await pause(HALTED_MS, signal);
-  }
-  return undefined;
-}
-
-async function otherStream(
-  journal: Journal,
-  partition: number,
-  { w, rid }: PositionDocument,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  if (w === 0) return undefined;
-  const end = await journal.partitionEnd(partition);
-  if (end < w)
-    return `history reaches to stream sequence ${w}, the stream ends at ${end}: it was restored or made anew`;
-  for await (const [record] of journal.consume(partition, w, { maxBatch: 1, signal }))
-    return record?.revision === w && (record.record?.id ?? null) === rid
-      ? undefined
-      : `the stream has another record at ${w} than history was made from: it was restored or made anew`;
-  return undefined;
+  const { position } = await untilSame(
+    {
+      ...{ service: 'projector', partition, log },
+      placeOf: async () => {
+        const position = await store.position(partition);
+        return { revision: position.w, id: position.rid, position };
+      },
+      whyOther: (place) => journal.whyOther(partition, place),
+      onHalt: async (reason, { position: { halted, parked } }) => {
+        observe.halted(partition, reason);
+        observe.parked(partition, parked);
+        if (reason !== halted) await session.persist('halted', () => store.setHalted(partition, reason));
+      },
+    },
+    // A stop must not wait for a journal that is down.
+    AbortSignal.any([session.signal, signal]),
+  );
+  return position;
 }

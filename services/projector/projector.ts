@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Journal } from '../journal/journal.ts';
+import { OtherStream } from '../journal/place.ts';
 import type { Logger } from '../logger.ts';
 import { Abandoned, pause, persist } from '../persist.ts';
 import type { Mongo } from '../views/connect.ts';
@@ -105,7 +106,8 @@ export class Projector {
     const abort = new AbortController();
     const done = projectPartition(journal, session, partition, { signal: abort.signal })
       .catch((error: unknown) => {
-        if (!(error instanceof Abandoned))
+        if (error instanceof OtherStream) log.warn({ partition, reason: error.message }, 'a partition is another one');
+        else if (!(error instanceof Abandoned))
           log.error({ err: error, partition }, 'a partition stopped; it is begun again');
       })
       .then(() => {
@@ -126,11 +128,10 @@ export class Projector {
     );
   }
 
-  /** A stream that ends before what was projected from it was restored or made anew: its run begins again, and finds out. */
   async #measureLag(): Promise<void> {
     const { journal, metrics } = this.#options;
     const session = this.#session;
-    for (const [partition, { abort }] of this.#runs) {
+    for (const partition of this.#runs.keys()) {
       const reach = session?.reach(partition);
       if (!reach) continue;
       try {
@@ -138,7 +139,6 @@ export class Projector {
         const records = Math.max(0, end - reach.w);
         const sinceMs = records > 0 && reach.storedAt !== undefined ? Date.now() - reach.storedAt : 0;
         metrics.behind(partition, records, sinceMs);
-        if (end < reach.w) abort.abort();
       } catch {
         // The journal is down: what is behind cannot be told, and its own alarms ring.
       }

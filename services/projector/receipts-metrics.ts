@@ -1,8 +1,9 @@
 /** The figures of the receipts' projection. */
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { OnHalt } from '../halt-metrics.ts';
 import type { ReceiptsObserver } from './receipts-projector.ts';
 
-export function receiptsProjectorMetrics(registry: Registry): ReceiptsObserver {
+export function receiptsProjectorMetrics(registry: Registry, onHalt: OnHalt): ReceiptsObserver {
   const registers = [registry];
   const lag = new Gauge({
     name: 'lanes_projector_receipts_lag_records',
@@ -39,6 +40,10 @@ export function receiptsProjectorMetrics(registry: Registry): ReceiptsObserver {
     unreadable: (partition) => unreadable.inc({ partition }),
     purged: () => purged.inc(),
     behind: (partition, records) => lag.set({ partition }, records),
-    gone: (partition) => lag.remove({ partition }),
+    halted: onHalt,
+    gone: (partition) => {
+      lag.remove({ partition });
+      onHalt(partition, undefined);
+    },
   };
 }

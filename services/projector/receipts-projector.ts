@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Revision } from '../../schema/ids.ts';
+import { OtherStream } from '../journal/place.ts';
 import type { ReceiptLog } from '../journal/receipts.ts';
 import type { Logger } from '../logger.ts';
 import { Abandoned, pause, persist } from '../persist.ts';
@@ -104,7 +105,9 @@ export class ReceiptsProjector {
     };
     const done = projectReceipts(receipts, this.#session, partition, { signal: abort.signal, onReached })
       .catch((error: unknown) => {
-        if (!(error instanceof Abandoned))
+        if (error instanceof OtherStream)
+          log.warn({ partition, reason: error.message }, 'a log of receipts is another one');
+        else if (!(error instanceof Abandoned))
           log.error({ err: error, partition }, 'receipts of a partition stopped; they are begun again');
       })
       .then(() => {
@@ -115,15 +118,12 @@ export class ReceiptsProjector {
     this.#runs.set(partition, run);
   }
 
-  /** A log that ends before what was folded of it is another one: its run begins again, and finds out. */
   async #measureLag(): Promise<void> {
     const { receipts, observe } = this.#options;
-    for (const [partition, { abort, reached }] of this.#runs) {
+    for (const [partition, { reached }] of this.#runs) {
       if (reached === undefined) continue;
       try {
-        const end = await receipts.end(partition);
-        observe.behind(partition, Math.max(0, end - reached));
-        if (end < reached) abort.abort();
+        observe.behind(partition, Math.max(0, (await receipts.end(partition)) - reached));
       } catch {
         // The log is down: what is behind cannot be told, and its own alarms ring.
       }

@@ -31,6 +31,8 @@ export interface ReceiptsProjected {
   written(marks: number, documents: number): void;
   /** A record that cannot be read was passed over. */
   unreadable(partition: number): void;
+  /** Undefined: it goes on. */
+  halted(partition: number, reason: string | undefined): void;
 }
 
 export interface ReceiptsSessionOptions {
@@ -163,7 +165,7 @@ export class ReceiptsSession {
     const positions = new Map<number, ReceiptPosition>();
     for (const { run, records } of round) {
       const last = records.at(-1);
-      if (last) positions.set(run.partition, { _id: run.partition, w: last.revision, rid: last.id });
+      if (last) positions.set(run.partition, { _id: run.partition, w: last.revision, rid: last.id, at: last.storedAt });
     }
     await this.persist('positions of receipts', () => this.store.advance([...positions.values()]));
     for (const { run } of round) run.forgetSome();

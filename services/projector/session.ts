@@ -19,7 +19,8 @@ export interface Observer {
   parked(partition: number, records: number): void;
   /** Somebody has to look: a record was parked. */
   alarm(): void;
-  halted(partition: number, is: boolean): void;
+  /** Undefined: it goes on. */
+  halted(partition: number, reason: string | undefined): void;
 }
 
 export interface SessionOptions {
@@ -69,8 +70,8 @@ export class Session {
   }
 
   /** Everything up to the watermark is written. The newest one of each partition is stored soon, several together. */
-  advance(watermark: Watermark, storedAt: Millis): void {
-    this.#reach.set(watermark.partition, { w: watermark.w, storedAt });
+  advance(watermark: Watermark): void {
+    this.#reach.set(watermark.partition, { w: watermark.w, storedAt: watermark.at });
     this.#watermarks.set(watermark.partition, watermark);
     this.#advancing ??= this.#advance().finally(() => {
       this.#advancing = undefined;

@@ -67,6 +67,8 @@ export interface NotifierPositionDocument {
   readonly _id: number;
   readonly w: Revision;
   readonly rid: string | null;
+  /** When the record there was stored. Not there in what an earlier version wrote. */
+  readonly at?: Millis;
 }
 
 export const decisionsOf = (db: Db): Collection<DecisionDocument> => db.collection('push_decisions');

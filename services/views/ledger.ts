@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { type AnyBulkWriteOperation, type Db, MaxKey, MinKey } from 'mongodb';
 import type { NoPushReason } from '../../schema/delivery.ts';
 import type { DeviceId, LaneId, Millis, Revision, Seq, UserId } from '../../schema/ids.ts';
+import type { Place } from '../journal/place.ts';
 import {
   type AttemptDocument,
   type DecisionDocument,
@@ -83,9 +84,9 @@ export class Ledger {
     return (await notifierPositionsOf(await this.#db()).findOne({ _id: partition })) ?? undefined;
   }
 
-  async advance(partition: number, w: Revision, rid: string | null): Promise<void> {
+  async advance(partition: number, { revision: w, id: rid = null, at }: Place): Promise<void> {
     const positions = notifierPositionsOf(await this.#db());
-    await positions.updateOne({ _id: partition }, { $set: { w, rid } }, { upsert: true });
+    await positions.replaceOne({ _id: partition }, { w, rid, ...(at === undefined ? {} : { at }) }, { upsert: true });
   }
 
   /** A decision that is made again takes the place of the first; what became of it meanwhile stays. */

@@ -40,6 +40,19 @@ export class Mend {
     await parked.deleteMany({ lane });
   }
 
+  /** Who is in the lane, and its last activity. */
+  async dropLists(lane: LaneId): Promise<void> {
+    const { memberships, conversations } = await this.#views();
+    await memberships.deleteMany({ '_id.l': lane });
+    await conversations.deleteOne({ _id: lane });
+  }
+
+  /** Events of records after `upTo`. */
+  async dropTail(lane: LaneId, upTo: Revision): Promise<void> {
+    const { history } = await this.#views();
+    await history.deleteMany({ ...prefixOf<EventId>('l', 's', lane), rev: { $gt: upTo } });
+  }
+
   /** As of the lane's event `seq`; what came later is left alone. */
   async setMembers(lane: LaneId, seq: Seq, members: readonly MembershipChange[]): Promise<void> {
     const { memberships } = await this.#views();

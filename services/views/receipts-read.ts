@@ -1,7 +1,8 @@
 /** Questions to what the projector has folded of the receipts. By themselves they may be behind the log; the board is not. */
 import type { Db } from 'mongodb';
-import type { DeviceId, LaneId, Revision, Seq, UserId } from '../../schema/ids.ts';
+import type { DeviceId, LaneId, Seq, UserId } from '../../schema/ids.ts';
 import type { MarkKind } from '../../schema/receipts.ts';
+import type { Place } from '../journal/place.ts';
 import {
   type DeviceMark,
   laneRange,
@@ -20,9 +21,9 @@ const DEVICE_LANES_AT_ONCE = 20_000;
 /** Stages in one aggregation. */
 const UNIONS_MAX = 100;
 
-export async function readPositions(db: Db): Promise<ReadonlyMap<number, Revision>> {
+export async function readPositions(db: Db): Promise<ReadonlyMap<number, Place>> {
   const found = await receiptPositionsOf(db).find().toArray();
-  return new Map(found.map(({ _id, w }) => [_id, w]));
+  return new Map(found.map(({ _id, w: revision, rid }) => [_id, { revision, id: rid || null }]));
 }
 
 export function readMarksOfLane(db: Db, lane: LaneId): Promise<MarksDocument[]> {

@@ -14,6 +14,7 @@ import {
   type UserId,
 } from '../../schema/ids.ts';
 import type { MarkKind } from '../../schema/receipts.ts';
+import type { Place } from '../journal/place.ts';
 import { DUPLICATE_KEY, writeErrorsOf } from './store.ts';
 import { prefixOf } from './views.ts';
 
@@ -48,6 +49,8 @@ export interface ReceiptPosition {
   readonly _id: number;
   readonly w: Revision;
   readonly rid: string;
+  /** When that record was stored. Not there in what an earlier version wrote. */
+  readonly at?: Millis;
 }
 
 export const marksOf = (db: Db): Collection<MarksDocument> => db.collection('marks');
@@ -110,19 +113,24 @@ export class ReceiptStore {
   async advance(positions: readonly ReceiptPosition[]): Promise<void> {
     if (positions.length === 0) return;
     await receiptPositionsOf(await this.#ready()).bulkWrite(
-      positions.map(({ _id, w, rid }) => {
+      positions.map(({ _id, w, rid, at }) => {
         const isNewer = { $gt: [w, { $ifNull: ['$w', 0] }] };
-        const update = [{ $set: { rid: { $cond: [isNewer, rid, '$rid'] }, w: { $max: [w, '$w'] } } }];
+        const ifNewer = (value: unknown, had: string) => ({ $cond: [isNewer, value, had] });
+        const update = [{ $set: { rid: ifNewer(rid, '$rid'), at: ifNewer(at, '$at'), w: { $max: [w, '$w'] } } }];
         return { updateOne: { filter: { _id }, update, upsert: true } };
       }),
       { ordered: false, writeConcern: { w: 1 } },
     );
   }
 
-  /** The log is another one than at `from`: it is folded from its beginning. */
-  async restart(partition: number, from: Revision): Promise<void> {
+  /** Where the projector goes on, chosen by an operator while it stands still. */
+  async moveTo(partition: number, { revision: w, id, at }: Place): Promise<void> {
     const positions = receiptPositionsOf(await this.#ready());
-    await positions.updateOne({ _id: partition, w: from }, { $set: { w: revisionOf(0), rid: '' } });
+    await positions.replaceOne(
+      { _id: partition },
+      { w, rid: id ?? '', ...(at === undefined ? {} : { at }) },
+      { upsert: true },
+    );
   }
 
   async #ready(): Promise<Db> {

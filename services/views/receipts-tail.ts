@@ -5,6 +5,7 @@
 import { type Revision, revisionOf } from '../../schema/ids.ts';
 import type { Mark } from '../../schema/receipts.ts';
 import { JournalUnavailable } from '../journal/journal.ts';
+import type { Place } from '../journal/place.ts';
 import type { ReceiptLog } from '../journal/receipts.ts';
 import type { Logger } from '../logger.ts';
 import { HistoryUnavailable } from './ask.ts';
@@ -93,10 +94,11 @@ export class ReceiptTail {
   }
 
   /** The partition's position as it was read just now. Never throws. */
-  async learn(watermark: Revision): Promise<void> {
+  async learn(place: Place): Promise<void> {
+    const { revision: watermark } = place;
     const following = this.#following;
     if (!following) {
-      this.#beginning ??= this.#begin(watermark).finally(() => {
+      this.#beginning ??= this.#begin(place).finally(() => {
         this.#beginning = undefined;
       });
       return this.#beginning;
@@ -148,29 +150,30 @@ export class ReceiptTail {
     this.#forget();
   }
 
-  async #begin(watermark: Revision): Promise<void> {
+  async #begin(place: Place): Promise<void> {
     const { receipts, partition, log } = this.#options;
     try {
-      const end = await receipts.end(partition);
-      if (end < watermark) return log.warn({ partition, end, watermark }, 'receipts were folded from another log');
+      const reason = await receipts.whyOther(partition, place);
+      if (reason !== undefined) return log.warn({ partition, reason }, 'receipts were folded from another log');
     } catch {
       // The next position comes soon.
       return;
     }
     if (this.#isStopped) return;
+    const { revision: watermark, id } = place;
     const following = { overlay: new Overlay(), abort: new AbortController(), watermark, reached: watermark };
     this.#following = following;
     this.#wake();
-    void this.#follow(following).catch((error: unknown) => {
+    void this.#follow(following, id).catch((error: unknown) => {
       log.error({ err: error, partition }, 'receipts are not followed; it is begun again');
       if (this.#following === following) this.#forget();
     });
   }
 
-  async #follow(following: Following): Promise<void> {
+  async #follow(following: Following, after: Place['id']): Promise<void> {
     const { receipts, partition, room, onMarks } = this.#options;
     const { overlay, abort } = following;
-    const options = { maxBatch: BATCH_RECORDS, signal: abort.signal };
+    const options = { maxBatch: BATCH_RECORDS, signal: abort.signal, after };
     for await (const batch of receipts.consume(partition, revisionOf(following.reached + 1), options)) {
       for (const stored of batch) {
         following.reached = stored.revision;

@@ -255,7 +255,7 @@ class Board implements ReceiptBoard {
   async #learnPositions(): Promise<void> {
     try {
       const positions = await askMongo(this.#mongo, this.#log, readPositions);
-      await Promise.all(this.#tails.map((tail, p) => tail.learn(positions.get(p) ?? revisionOf(0))));
+      await Promise.all(this.#tails.map((tail, p) => tail.learn(positions.get(p) ?? { revision: revisionOf(0) })));
     } catch (error) {
       if (!(error instanceof HistoryUnavailable)) this.#log.error({ err: error }, 'positions of receipts not read');
     }

@@ -1,8 +1,9 @@
 /** What the projector writes into one generation. Every write may be repeated, by anybody, with the same end. */
 import { isDeepStrictEqual } from 'node:util';
 import { type AnyBulkWriteOperation, Binary, type Db, MongoBulkWriteError, type WriteError } from 'mongodb';
-import { type LaneId, type Revision, revisionOf } from '../../schema/ids.ts';
+import { type LaneId, type Millis, type Revision, revisionOf } from '../../schema/ids.ts';
 import type { StoredRecord } from '../journal/journal.ts';
+import type { Place } from '../journal/place.ts';
 import type { Activity, MembershipChange } from './project.ts';
 import {
   type ConversationDocument,
@@ -26,6 +27,8 @@ export interface Watermark {
   readonly partition: number;
   readonly w: Revision;
   readonly rid: string | null;
+  /** When the record there was stored. */
+  readonly at: Millis;
 }
 
 export const DUPLICATE_KEY = 11_000;
@@ -161,10 +164,10 @@ export class Store {
    */
   async advance(watermarks: readonly Watermark[]): Promise<void> {
     await positionsOf(await this.#db()).bulkWrite(
-      watermarks.map(({ partition, w, rid }) => ({
+      watermarks.map(({ partition, w, rid, at }) => ({
         updateOne: {
           filter: { _id: this.#positionId(partition), w: { $lt: w } },
-          update: { $set: { w, rid } },
+          update: { $set: { w, rid, at } },
         },
       })),
       { ordered: false, writeConcern: { w: 1 } },
@@ -186,6 +189,32 @@ export class Store {
       { _id: this.#positionId(partition) },
       reason === undefined ? { $unset: { halted: '' } } : { $set: { halted: reason } },
     );
+  }
+
+  /** Where the projector goes on, chosen by an operator while it stands still. */
+  async moveTo(partition: number, { revision: w, id: rid = null, at }: Place): Promise<void> {
+    const listed = { $min: ['$listed', w] };
+    const place = { w, rid, listed, ...(at === undefined ? {} : { at }) };
+    await positionsOf(await this.#db()).updateOne({ _id: this.#positionId(partition) }, [
+      { $set: place },
+      { $unset: ['halted', ...(at === undefined ? ['at'] : [])] },
+    ]);
+  }
+
+  /** The lanes, of all partitions, that history has a record of with revision ≥ `from`. Reads all of history. */
+  async *lanesFrom(from: Revision): AsyncIterable<LaneId> {
+    const { history } = await this.#views();
+    const lanes = history.aggregate<{ _id: LaneId }>([
+      { $match: { rev: { $gte: from } } },
+      { $group: { _id: '$_id.l' } },
+    ]);
+    for await (const { _id } of lanes) yield _id;
+  }
+
+  /** Parked records with revision ≥ `from` are forgotten. */
+  async forgetParked(partition: number, from: Revision): Promise<void> {
+    await (await this.#views()).parked.deleteMany({ '_id.p': partition, '_id.rev': { $gte: from } });
+    await this.countParked(partition);
   }
 
   async #find(documents: readonly EventDocument[]): Promise<ReadonlyMap<string, EventDocument>> {

@@ -65,6 +65,8 @@ export interface PositionDocument {
   readonly w: Revision;
   /** The id of the record at the watermark, null where that is not readable: by it a restored stream is noticed. */
   readonly rid: string | null;
+  /** When the record at the watermark was stored. Not there in what an earlier version wrote. */
+  readonly at?: Millis;
   /** Up to here `conversations` is written, too. Never above `w`. */
   readonly listed: Revision;
   /** How many of its records are parked; at least those at or below the watermark are counted. */

@@ -104,8 +104,8 @@ export const watermarkFirst: StoreOf = (db, generation, { die }) => {
   class Hasty extends Store {
     override async insert(units: readonly Unit[]) {
       const last = units.at(-1) as Unit;
-      const { revision: w, record } = last.stored;
-      await this.advance([{ partition: last.partition, w, rid: record?.id ?? null }]);
+      const { revision: w, record, storedAt: at } = last.stored;
+      await this.advance([{ partition: last.partition, w, rid: record?.id ?? null, at }]);
       return die();
     }
   }

@@ -51,11 +51,16 @@ const MAIN = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url
 
 export const fcm = (token: string): PushAddress => ({ provider: 'FCM', token });
 
-export async function startNotifying(options: ProvidersOptions = {}): Promise<Notifying> {
+/** `more`: settings of all rooms. */
+export async function startNotifying(
+  options: ProvidersOptions = {},
+  more: Readonly<Record<string, string>> = {},
+): Promise<Notifying> {
   const [servers, providers] = await Promise.all([startServers(), startProviders(options)]);
   const settings = {
     ...{ LANES_PARTITIONS: String(partitions), LANES_ADMIN_PORT: '0', LANES_NOTIFY_GRACE_MS: String(GRACE_MS) },
     ...providers.settings,
+    ...more,
   };
   const config = servers.config(settings);
   const { nats, storeBytes: maxBytes } = config;
@@ -79,8 +84,8 @@ export async function startNotifying(options: ProvidersOptions = {}): Promise<No
   };
   return {
     ...{ servers, providers, journal, mongo, scribe, devices, deliveries, register },
-    startNotifier: (more) =>
-      start(servers.config({ ...settings, ...more }), silent, undefined, {
+    startNotifier: (other) =>
+      start(servers.config({ ...settings, ...other }), silent, undefined, {
         allows: (address) => address === '127.0.0.1',
         timeoutMs: 1_500,
       }),

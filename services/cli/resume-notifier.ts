@@ -1,0 +1,22 @@
+/** `lanes resume notifier` */
+import type { Config } from '../config.ts';
+import type { Target } from '../journal/resume.ts';
+import type { Logger } from '../logger.ts';
+import { resumeNotifier } from '../notifier/resume.ts';
+import { withStores } from '../projector/stores.ts';
+import { giveUp } from './resume.ts';
+
+export const resuming = (
+  config: Config,
+  log: Logger,
+  target: Target,
+  use: (resume: (partition: number) => Promise<string | undefined>) => Promise<number>,
+): Promise<number> =>
+  withStores(config, log, 'resume', (stores) =>
+    use(async (partition) => {
+      const resumed = await resumeNotifier(stores, partition, target, giveUp());
+      if (!resumed) return undefined;
+      const { place, messages } = resumed;
+      return `goes on behind stream sequence ${place.revision}; the pushes of ${messages} lost messages were forgotten`;
+    }),
+  );
