@@ -81,7 +81,8 @@ export class Projector {
 
   async #tick(): Promise<void> {
     const session = await this.#currentSession();
-    const { mine, surplus } = await this.#share.keep();
+    const { mine, surplus, gone } = await this.#share.keep();
+    await this.#share.forget(gone);
     for (const [partition, { abort }] of this.#runs) if (!mine.includes(partition)) abort.abort();
     for (const partition of mine) if (!this.#runs.has(partition)) this.#startRun(session, partition);
     const idle = surplus.filter((partition) => !this.#runs.has(partition));

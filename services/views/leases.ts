@@ -1,5 +1,6 @@
 /** Who works on what, for a while: leases by the server's own clock. They save work twice; nothing depends on them being right. */
-import { hostname } from 'node:os';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { hostname, platform } from 'node:os';
 import { type Db, MongoServerError } from 'mongodb';
 import { type LeaseDocument, leasesOf } from './views.ts';
 
@@ -11,6 +12,7 @@ export interface Lease {
   readonly owner: string;
   /** False: it may be taken. */
   readonly holds: boolean;
+  readonly until: Date;
 }
 
 export class Leases {
@@ -27,16 +29,18 @@ export class Leases {
     const found = await leasesOf(await this.#db())
       .aggregate<LeaseDocument & { inTime: boolean }>([{ $set: { inTime: { $gt: ['$until', '$$NOW'] } } }])
       .toArray();
-    return found.map((lease) => ({ name: lease._id, owner: lease.owner, holds: lease.inTime && !isGone(lease) }));
+    return found.map((lease) => {
+      const { _id: name, owner, until, inTime } = lease;
+      return { name, owner, until, holds: inTime && !isGone(lease) };
+    });
   }
 
   /** `from`: the lease as it was listed, where there was one. True: it is ours for the next 10 s. */
   async take(name: string, from?: Lease): Promise<boolean> {
-    const ours = { owner: this.owner, host: hostname(), pid: process.pid, began: BEGAN };
     try {
       const taken = await leasesOf(await this.#db()).updateOne(
         { _id: name, owner: from?.owner ?? this.owner },
-        [{ $set: { ...ours, until: UNTIL } }],
+        [{ $set: { ...SELF, owner: this.owner, until: UNTIL } }],
         { upsert: true },
       );
       return taken.matchedCount + taken.upsertedCount > 0;
@@ -51,10 +55,12 @@ export class Leases {
     await leasesOf(await this.#db()).updateMany(mine, [{ $set: { until: UNTIL } }]);
   }
 
-  /** Those of others that are gone, if nobody has taken them since they were listed. */
+  /** Those of others that are gone, if nobody has taken or renewed them since they were listed. */
   async forget(gone: readonly Lease[]): Promise<void> {
     if (gone.length === 0) return;
-    await leasesOf(await this.#db()).deleteMany({ $or: gone.map(({ name: _id, owner }) => ({ _id, owner })) });
+    await leasesOf(await this.#db()).deleteMany({
+      $or: gone.map(({ name: _id, owner, until }) => ({ _id, owner, until })),
+    });
   }
 
   async release(names: readonly string[]): Promise<void> {
@@ -65,9 +71,25 @@ export class Leases {
 const UNTIL = { $add: ['$$NOW', LEASE_MS] };
 const BEGAN = Math.round(performance.timeOrigin);
 
-/** A process of this machine that is gone gives up its leases at once, so that a restart does not wait for them to run out. */
-function isGone({ host, pid, began }: LeaseDocument): boolean {
-  if (host !== hostname()) return false;
+/** Undefined: it cannot be told. Within one place a process's number means that process and no other. */
+function placeOfProcesses(): string | undefined {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return `${boot} ${readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    // Where there are no namespaces the machine is the place. Elsewhere a number alone says nothing.
+    return platform() === 'linux' ? undefined : hostname();
+  }
+}
+const PLACE = placeOfProcesses();
+const SELF = { host: hostname(), place: PLACE ?? '$$REMOVE', pid: process.pid, began: BEGAN };
+
+/**
+ * A process of this place that is gone gives up its leases at once, so that a restart does not wait for them to run out. One of
+ * another place, also on this machine, is not looked for: its leases run out.
+ */
+function isGone({ place, pid, began }: LeaseDocument): boolean {
+  if (place === undefined || place !== PLACE) return false;
   if (pid === process.pid) return began !== BEGAN;
   try {
     process.kill(pid, 0);

@@ -88,12 +88,12 @@ export class ReceiptStore {
 
   /**
    * The log before the maxima: whoever sees a maximum finds in the log when it was reached, also after a crash between the
-   * two. The server's own log keeps that order, so only the last write is waited for on the disk.
+   * two. Both are waited for on the disks of a majority: a primary that is lost in between, or another shard's, keeps no order.
    */
   async write({ marks, log }: FoldedMarks): Promise<void> {
     const db = await this.#ready();
     try {
-      if (log.length > 0) await markLogOf(db).insertMany(log, { ordered: false, writeConcern: { w: 1 } });
+      if (log.length > 0) await markLogOf(db).insertMany(log, { ordered: false });
     } catch (error) {
       const other = writeErrorsOf(error).find(({ code }) => code !== DUPLICATE_KEY);
       if (other) throw new Error(`receipts not written: ${other.errmsg}`);

@@ -86,6 +86,8 @@ export interface LeaseDocument {
   readonly owner: string;
   /** The owner's process: its machine, its number there, and when it began, since numbers come again. */
   readonly host: string;
+  /** Where its number counts: the boot of the machine and the namespace of the processes. Absent: not known. */
+  readonly place?: string;
   readonly pid: number;
   readonly began: number;
   readonly until: Date;
