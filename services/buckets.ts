@@ -38,6 +38,7 @@ export class Buckets {
   readonly #maxKeys: number;
   /** In order of use, the longest idle first. */
   readonly #buckets = new Map<string, Bucket>();
+  #refused = 0;
 
   constructor(rate: Rate, clock: () => Millis = Date.now, maxKeys = MAX_KEYS) {
     this.#rate = rate;
@@ -68,6 +69,11 @@ export class Buckets {
     return this.#buckets.size;
   }
 
+  /** How often somebody was told to wait. */
+  get refused(): number {
+    return this.#refused;
+  }
+
   #filled(key: string): Bucket {
     const had = this.#buckets.get(key);
     const bucket = had ?? { tokens: this.#rate.burst, at: this.#clock() };
@@ -91,6 +97,7 @@ export class Buckets {
   }
 
   #untilOne(bucket: Bucket): Millis {
+    this.#refused++;
     return Math.ceil(((1 - bucket.tokens) / this.#rate.perSecond) * 1000);
   }
 }
@@ -104,10 +111,10 @@ export class Counts {
     this.#max = max;
   }
 
-  /** False: there are as many as may be. Else one is counted until `leave`. */
-  enter(key: string): boolean {
+  /** False: there are as many as may be, `shares` times as many as of others. Else one is counted until `leave`. */
+  enter(key: string, shares = 1): boolean {
     const count = this.#counts.get(key) ?? 0;
-    if (count >= this.#max) return false;
+    if (count >= this.#max * shares) return false;
     this.#counts.set(key, count + 1);
     return true;
   }

@@ -52,6 +52,8 @@ export function readBytes(request: IncomingMessage): Promise<Bytes> {
     request.on('data', onData);
     request.once('end', () => {
       const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+      // The request may live on, as long as an event stream.
+      chunks.length = 0;
       resolve({ kind: 'bytes', bytes });
     });
     request.once('error', () => resolve({ kind: 'gone' }));

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Clients } from '../services/api/clients.ts';
-import { Verifications } from '../services/api/verifications.ts';
+import { Slots } from '../services/api/slots.ts';
 import { readSettings } from '../services/config.ts';
 import {
   clientOf,
@@ -62,7 +62,7 @@ describe('the client of a request', () => {
 
 describe('tokens that wait to be verified', () => {
   it('take turns by address, and a full line drops from the address that has most in it', async () => {
-    const line = new Verifications({ running: 1, waiting: 4 });
+    const line = new Slots({ running: 1, waiting: 4 });
     const began: string[] = [];
     const ends: (() => void)[] = [];
     const come = async (address: string, name: string): Promise<string> => {
@@ -71,7 +71,7 @@ describe('tokens that wait to be verified', () => {
         await new Promise<void>((end) => ends.push(end));
         return name;
       };
-      return (await line.run(address, work)) ?? `${name} refused`;
+      return (await line.tryHold(address, work)) ?? `${name} refused`;
     };
     const all = [
       come('bad', 'a1'),

@@ -102,7 +102,7 @@ describe('an execution', () => {
     const document = parse(
       'subscription($id: ID!, $x: String) { conversation(id: $id) { seq @include(if: true) __typename } }',
     );
-    expect(keyOf(document, { id: 'c1', x: 'x'.repeat(10_000) }).length).toBeLessThan(300);
+    expect(keyOf(document, { id: 'c1', x: 'x'.repeat(8_000) }).length).toBeLessThan(300);
     expect(asked(FOLLOW, { id: 'c1', other: 'x' }).operation.variables).toEqual({ id: 'c1' });
   });
 

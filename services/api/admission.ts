@@ -5,7 +5,7 @@ import type { Auth, Authentication, Identity, Standing } from './auth.ts';
 import { apiError, badInput, unavailable } from './errors.ts';
 import { VERIFICATIONS } from './limits.ts';
 import type { People } from './people.ts';
-import { Verifications } from './verifications.ts';
+import { Slots } from './slots.ts';
 
 export type Admitted =
   | { readonly kind: 'in'; readonly identity: Identity }
@@ -21,7 +21,7 @@ export class Admission {
   readonly #auth: Auth;
   readonly #people: People;
   readonly #requests: Buckets;
-  readonly #verifications = new Verifications(VERIFICATIONS);
+  readonly #verifications = new Slots(VERIFICATIONS);
 
   constructor(auth: Auth, people: People, sends: Rate) {
     this.#auth = auth;
@@ -50,7 +50,7 @@ export class Admission {
   }
 
   async #verified(authorization: unknown, as: unknown, address: string): Promise<Authentication> {
-    const verify = () => this.#verifications.run(address, () => this.#auth.verify(authorization, as));
+    const verify = () => this.#verifications.tryHold(address, () => this.#auth.verify(authorization, as));
     const verified = await verify();
     if (verified?.kind !== 'unknown-key' && verified?.kind !== 'unavailable') return verified ?? BUSY;
     // Outside of the line: a slow key server holds up nobody whose key is known.

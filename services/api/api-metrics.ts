@@ -19,9 +19,10 @@ export interface ApiMetrics {
 export interface ApiState {
   readonly connections: () => Readonly<Record<'ws' | 'sse', number>>;
   readonly documents: () => { readonly documents: number; readonly weight: number };
+  readonly workRefused: () => number;
 }
 
-export function createApiMetrics(registry: Registry, { connections, documents }: ApiState): ApiMetrics {
+export function createApiMetrics(registry: Registry, { connections, documents, workRefused }: ApiState): ApiMetrics {
   const registers = [registry];
   const requests = new Counter({
     name: 'lanes_requests_total',
@@ -59,6 +60,15 @@ export function createApiMetrics(registry: Registry, { connections, documents }:
     registers,
     collect() {
       this.set(documents().weight);
+    },
+  });
+  new Counter({
+    name: 'lanes_work_refused_total',
+    help: "Documents and answers refused because their user's budget was spent.",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(workRefused());
     },
   });
   return {

@@ -1,5 +1,6 @@
 /** How a reader that is behind the ring comes back to it: the ring reaches back for all, or the reader reads for itself. */
 import type { LaneEvent } from '../../schema/events.ts';
+import type { UserId } from '../../schema/ids.ts';
 import { RUN_BYTES, RUN_PARTS } from './audience.ts';
 import { codeOf, publicError } from './errors.ts';
 import type { Operation } from './frames.ts';
@@ -16,6 +17,7 @@ const LONGEST_WAIT_MS = 5_000;
 
 /** The reader, as far as catching up concerns it. */
 export interface Behind {
+  readonly user: UserId;
   readonly operation: Operation;
   readonly position: number;
   /** The last event that it may be given. */
@@ -41,7 +43,7 @@ export async function reachRing(hub: Hub, reader: Behind, still: () => boolean):
   }
   if (!outside()) return 'shared';
   options.counts.catchUps++;
-  const reached = await patiently(hub, still, () => options.slots.hold(() => readOn(hub, reader, still)));
+  const reached = await patiently(hub, still, () => options.slots.hold(reader.user, () => readOn(hub, reader, still)));
   return reached && still() ? 'alone' : 'left';
 }
 

@@ -15,6 +15,7 @@ import type { Reads } from '../views/reads.ts';
 import { apiError, badInput, publicError } from './errors.ts';
 import { Frames, type Operation } from './frames.ts';
 import type { Viewer } from './gate.ts';
+import { RETRY_AFTER_MS } from './limits.ts';
 import { deliverySourceOf, insightOf } from './resolvers/delivery.ts';
 import { type Part, SharedPayload, type Sink } from './sink.ts';
 import { Slots } from './slots.ts';
@@ -29,11 +30,10 @@ const GATHER_MS = 50;
 const LOOK_AGAIN_MS = 15_000;
 /** After a failed look. */
 const RETRY_MS = 2_000;
-/** Followers that look at once; the others wait their turn. */
-const LOOKS_AT_ONCE = 16;
+/** Followers that look at once, half of them one user's at the most; the others wait their turn. */
+const LOOKS = { running: 16, each: 8 };
 /** Past it a new stream is refused with the error `RATE_LIMITED`. */
 const FOLLOWERS_MAX = 5_000;
-const RETRY_AFTER_MS = 5_000;
 
 export interface DeliveryStreamParts {
   readonly schema: GraphQLSchema;
@@ -46,7 +46,7 @@ export interface DeliveryStreamParts {
 export class DeliveryStreams implements OpensStreams {
   readonly #parts: DeliveryStreamParts;
   readonly #frames: Frames;
-  readonly #slots = new Slots(LOOKS_AT_ONCE);
+  readonly #slots = new Slots(LOOKS);
   readonly #followers = new Set<DeliveryFollower>();
 
   /** Throws if the schema has no such subscription. */
@@ -192,7 +192,7 @@ class DeliveryFollower implements Stoppable {
       const wanted = changed === 'all' ? unread : unread.filter((user) => changed.has(user));
       for (let i = 0; i < wanted.length && !this.#isStopped; i += LOOK_USERS) {
         const some = wanted.slice(i, i + LOOK_USERS);
-        await this.#give(await slots.hold(() => this.#partsOf(loaded, message, some)));
+        await this.#give(await slots.hold(this.#followed.viewer.user, () => this.#partsOf(loaded, message, some)));
       }
     } catch (error) {
       if (isFirst) throw error;

@@ -23,6 +23,7 @@ import { ID_RULE, type LaneId, parseLaneId, parseSeq } from '../../schema/ids.ts
 import type { Logger } from '../logger.ts';
 import { answerContext } from './context.ts';
 import { apiError, badInput, publicError } from './errors.ts';
+import { MAX_STREAM_VARIABLES } from './limits.ts';
 import { rootFieldOf } from './root-field.ts';
 import type { Part } from './sink.ts';
 import { positionOf, type Source } from './sources.ts';
@@ -101,6 +102,8 @@ export class Frames {
     const variables = declaredOf(definition, given ?? {});
     const values = getVariableValues(schema, definition.variableDefinitions ?? [], variables, { maxErrors: 10 });
     if (!values.coerced) return { kind: 'bad', error: apiError('BAD_USER_INPUT', values.errors[0]?.message ?? '') };
+    if (JSON.stringify(variables).length > MAX_STREAM_VARIABLES)
+      return { kind: 'bad', error: badInput('variables', `at most ${MAX_STREAM_VARIABLES} characters as JSON`) };
     const field = rootFieldOf(document, definition, values.coerced);
     if (field?.name.value !== this.#root)
       return { kind: 'bad', error: apiError('BAD_USER_INPUT', 'The subscription selects nothing.') };

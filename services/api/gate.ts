@@ -5,6 +5,8 @@
 import type { LaneEvent } from '../../schema/events.ts';
 import type { UserId } from '../../schema/ids.ts';
 import { type Lane, type Sight, sightOf } from '../lane/lane.ts';
+import type { Identity } from './auth.ts';
+import { SERVER_SHARES } from './limits.ts';
 import type { Ring } from './ring.ts';
 
 export interface Viewer {
@@ -12,6 +14,15 @@ export interface Viewer {
   readonly admin: boolean;
   /** A server of the host application, acting for `user`. */
   readonly server?: boolean;
+  /** Such a server, acting for itself: its share of a process is larger than a person's. */
+  readonly isService?: boolean;
+}
+
+/** How many times a person's share of a process may be this one's. */
+export const sharesOf = ({ isService }: Viewer): number => (isService ? SERVER_SHARES : 1);
+
+export function viewerOf({ actor: { user, admin, server, via = user } }: Identity): Viewer {
+  return { user, admin, server, isService: server && via === user };
 }
 
 export class Gate {

@@ -13,6 +13,7 @@ import type { Follower } from './follow.ts';
 import type { Asked, Frames } from './frames.ts';
 import type { Viewer } from './gate.ts';
 import { Hub, type HubOptions } from './hub.ts';
+import { RETRY_AFTER_MS } from './limits.ts';
 import type { ReceiptFeed } from './receipt-feed.ts';
 import { RING_EVENTS } from './ring.ts';
 import type { Sink } from './sink.ts';
@@ -22,11 +23,10 @@ import type { StreamCounts } from './stream-metrics.ts';
 /** Past these a new stream is refused with the error `RATE_LIMITED`. */
 const FOLLOWERS_MAX = 100_000;
 const HUBS_MAX = 20_000;
-const RETRY_AFTER_MS = 5_000;
 /** A reader that is further behind gets a `Reset`: pages of history are quicker. */
 const CATCH_UP_MAX = 50_000;
-/** Streams that read the lane or history at once; the others wait where they are. */
-const CATCHING_UP_MAX = 32;
+/** Streams that read the lane or history at once, half of them one user's at the most; the others wait where they are. */
+const CATCHING_UP = { running: 32, each: 16 };
 /** How long a lost live copy goes unnoticed at the most, while nothing follows it. Source: ARCHITECTURE, "Silence". */
 const COMPARE_MS = 10_000;
 /** Lanes in one comparison. */
@@ -70,7 +70,7 @@ export class Gateway {
     const { signal } = this.#stopping;
     this.#hubOptions = {
       ...options,
-      slots: new Slots(CATCHING_UP_MAX),
+      slots: new Slots(CATCHING_UP),
       ring: { events: options.limits?.ringEvents ?? RING_EVENTS, budget: { bytes: 0 } },
       answers: { bytes: 0 },
       catchUpMax: options.limits?.catchUpEvents ?? CATCH_UP_MAX,

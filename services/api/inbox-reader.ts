@@ -223,7 +223,7 @@ export class InboxReader {
       while (still()) {
         owed.held = [];
         const owing = this.#owing(lane, owed, still);
-        const read = () => slots.hold(async () => (still() ? catchUp(this.#parts, owing) : undefined));
+        const read = () => slots.hold(this.user, async () => (still() ? catchUp(this.#parts, owing) : undefined));
         await patiently({ options: this.#parts }, still, read);
         if (still() && this.#settle(lane, owed, owing.upTo)) return;
       }

@@ -60,7 +60,7 @@ export class InboxReceipts {
   readonly #parts: InboxReceiptsParts;
   readonly #marks: InboxMarks;
   readonly #listening: Stoppable;
-  readonly #lanesTold = new Slots(LANES_AT_ONCE);
+  readonly #lanesTold = new Slots({ running: LANES_AT_ONCE });
   #waiting = new Map<LaneId, Map<UserId, Waiting>>();
   #size = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -191,7 +191,7 @@ export class InboxReceipts {
     this.#waiting = new Map();
     this.#size = 0;
     const done = await Promise.all(
-      [...waiting].map(([lane, users]) => this.#lanesTold.hold(() => this.#tellLane(lane, users))),
+      [...waiting].map(([lane, users]) => this.#lanesTold.hold(lane, () => this.#tellLane(lane, users))),
     );
     return done.includes(false) ? AGAIN_MS : BEAT_MS;
   }

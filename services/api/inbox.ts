@@ -19,6 +19,7 @@ import { InboxIndex } from './inbox-index.ts';
 import { InboxReader, type ReaderParts } from './inbox-reader.ts';
 import { InboxReceipts, type InboxReceiptsParts } from './inbox-receipts.ts';
 import { type Start, type StartParts, startInbox } from './inbox-start.ts';
+import { RETRY_AFTER_MS } from './limits.ts';
 import { SharedPayload, type Sink } from './sink.ts';
 import { Slots } from './slots.ts';
 import type { InboxMark } from './sources.ts';
@@ -30,10 +31,9 @@ import type { OpensStreams } from './subscriptions.ts';
 const READERS_MAX = 100_000;
 /** Conversations of connected users, each for each user: about 200 bytes. */
 const LANES_MAX = 5_000_000;
-const RETRY_AFTER_MS = 5_000;
-/** Readers that look up where they begin, and lanes that are read, at once; the others wait their turn. */
-const STARTING_MAX = 32;
-const READING_MAX = 32;
+/** Readers that look up where they begin, and lanes that are read, at once, half of them one user's at the most; the others wait their turn. */
+const STARTING = { running: 32, each: 16 };
+const READING = { running: 32, each: 16 };
 /** Source: CONTRACT, on `InboxPosition`. */
 const POSITION_MS = 30_000;
 /** The partitions are followed for so long after the last reader has gone. */
@@ -70,7 +70,7 @@ export class Inboxes implements OpensStreams {
   readonly #receipts: InboxReceipts;
   readonly #readerParts: ReaderParts;
   readonly #startParts: StartParts;
-  readonly #starting = new Slots(STARTING_MAX);
+  readonly #starting = new Slots(STARTING);
   readonly #stopping = new AbortController();
   readonly #positions: NodeJS.Timeout;
   readonly #readers = new Set<InboxReader>();
@@ -103,7 +103,7 @@ export class Inboxes implements OpensStreams {
       backlogMax: backlog,
       answers,
       pause,
-      slots: new Slots(READING_MAX),
+      slots: new Slots(READING),
       place: () => this.#place(),
       marksFor: (reader, news, isFirst) => this.#receipts.marksFor(reader, news, isFirst),
       onEnd: (reader) => this.#left(reader),
@@ -160,7 +160,7 @@ export class Inboxes implements OpensStreams {
   async #start(reader: InboxReader, place: InboxPlace | undefined): Promise<void> {
     const { user, device } = reader;
     try {
-      await this.#starting.hold(async () => {
+      await this.#starting.hold(user, async () => {
         if (reader.hasEnded) return;
         const feed = await this.#follow();
         await startInbox(this.#startParts, feed, { user, device, place }, (start) => this.#begin(reader, feed, start));

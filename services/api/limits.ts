@@ -34,3 +34,19 @@ export const MAX_BUFFERED_BYTES = 1024 * 1024;
 
 /** Tokens that were not seen before, in this process: verified at once, and waiting for that. At 0.1 ms each the last waits 0.1 s. */
 export const VERIFICATIONS = { running: 16, waiting: 1_000 };
+/** Of the id that a client gives an operation on a socket: it stands in every message about it. */
+export const MAX_OPERATION_ID = 128;
+/** The variables that a subscription declares, as JSON: they are held as long as it lasts. */
+export const MAX_STREAM_VARIABLES = 8 * 1024;
+
+/**
+ * Streams of one user at once in this process. The totals stand with each kind of stream (`gateway.ts`, `inbox.ts`,
+ * `delivery-stream.ts`): a user has a twentieth of them at the most. It follows no more conversations than it has streams.
+ */
+export const STREAMS_PER_USER = { conversation: 1_000, inbox: 500, delivery: 250 } as const;
+/** Different documents that open streams hold, in the weight of `documents.ts`: 4 MB of a user's, 80 MB of all. */
+export const DOCUMENTS_OF_STREAMS = { ofUser: 25_000, all: 500_000 } as const;
+/** A server (`lanes:server`) that acts for itself has so many times a user's share; acting for a user it takes of that user's. */
+export const SERVER_SHARES = 4;
+/** Before whoever has its share, or finds the process full, comes again. */
+export const RETRY_AFTER_MS = 5_000;

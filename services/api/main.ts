@@ -16,7 +16,7 @@ import { createApiMetrics } from './api-metrics.ts';
 import { Auth } from './auth.ts';
 import { Clients } from './clients.ts';
 import { DeliveryStreams } from './delivery-stream.ts';
-import { createEngine } from './engine.ts';
+import { createEngine, type Engine } from './engine.ts';
 import { GraphiQL } from './graphiql.ts';
 import { HttpDoor } from './http.ts';
 import { Inboxes } from './inbox.ts';
@@ -37,6 +37,7 @@ import { queryResolvers, userResolvers } from './resolvers/query.ts';
 import { receiptFrameResolvers, receiptResolvers } from './resolvers/receipts.ts';
 import { schemaWith } from './resolvers/schema.ts';
 import { ApiServer } from './server.ts';
+import { Shares } from './shares.ts';
 import { EventStreams } from './sse.ts';
 import { type Connections, connect, disconnect, openStores, type Stores } from './stores.ts';
 import { openStreams } from './stream.ts';
@@ -110,6 +111,7 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
   const metrics = createApiMetrics(registry, {
     connections: () => ({ ws: sockets.size, sse: events.size }),
     documents: () => engine.documents.held,
+    workRefused: () => work.refused,
   });
   const counts = newStreamCounts();
   registerStreamMetrics(registry, counts, () => followed.deliveries.size);
@@ -122,9 +124,9 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
   });
   const receipts = new Receipts(connections.receipts, { clock: Date.now, observer: metrics.receipts });
   const schema = schemaOf(config, log, { stores, people, submit, receipts });
-  const followed = openFollowing(log, { schema, stores, journal, counts });
   const work = new Buckets(workOf(config.sends));
   const engine = createEngine({ schema, introspection: config.introspection, work, log });
+  const followed = openFollowing(log, { engine, stores, journal, counts });
   const auth = new Auth({ trust: config.jwt, revocations: connections.revocations, log });
   const admission = new Admission(auth, people, config.sends);
   const origins = new Origins(config);
@@ -180,24 +182,31 @@ function schemaOf(
 }
 
 interface FollowingParts {
-  readonly schema: GraphQLSchema;
+  readonly engine: Engine;
   readonly stores: Stores;
   readonly journal: Journal;
   readonly counts: StreamCounts;
 }
 
 /** Everything that is followed. */
-function openFollowing(log: Logger, { schema, stores, journal, counts }: FollowingParts) {
+function openFollowing(log: Logger, { engine, stores, journal, counts }: FollowingParts) {
+  const { schema, documents } = engine;
   const { lanes, reads, deliveries: found } = stores;
   const receipts = new ReceiptFeed({ ...stores, log });
   const conversations = openStreams({ schema, journal, lanes, reads, log, counts, receipts });
   const deliveries = new DeliveryStreams({ schema, lanes, reads, deliveries: found, log });
   const inboxes = new Inboxes({ ...stores, schema, journal, counts, log });
+  const shares = new Shares({
+    weightOf: (document) => documents.weightOf(document),
+    onRefused: (share) => {
+      counts.shares[share]++;
+    },
+  });
   return {
     conversations,
     deliveries,
     inboxes,
-    subscriptions: subscriptionsOf({ conversation: conversations, inbox: inboxes, delivery: deliveries }),
+    subscriptions: subscriptionsOf({ conversation: conversations, inbox: inboxes, delivery: deliveries }, shares),
     stop: async () => {
       deliveries.stop();
       await Promise.all([conversations.stop(), inboxes.stop()]);

@@ -33,7 +33,7 @@ export class SseSink implements Sink {
     response.once('close', () => this.#leave());
   }
 
-  /** What writes here: it is stopped when the connection closes. */
+  /** What writes here: it is stopped when it has ended, and when the connection closes. */
   follow(stream: Stoppable): this {
     if (this.#ended) stream.stop();
     else this.#stream = stream;
@@ -58,9 +58,11 @@ export class SseSink implements Sink {
 
   end(error?: GraphQLError): void {
     if (this.#ended) return;
+    const stream = this.#stream;
     this.#ended = true;
     this.#stream = undefined;
     clearInterval(this.#comments);
+    stream?.stop();
     const refusal = error ? `event: next\ndata: ${JSON.stringify({ errors: [error] })}\n\n` : '';
     this.#response.end(refusal + COMPLETE);
   }

@@ -6,15 +6,16 @@ import { tooMany } from './admission.ts';
 import type { Identity, Standing } from './auth.ts';
 import type { Operation } from './engine.ts';
 import { badInput } from './errors.ts';
+import { sharesOf, viewerOf } from './gate.ts';
 import { answer } from './http-answer.ts';
 import { CURSOR_MAX } from './inbox-cursor.ts';
+import { RETRY_AFTER_MS } from './limits.ts';
 import { rootNameOf } from './root-field.ts';
 import { sseSink } from './sse-sink.ts';
 import type { OpensStreams } from './subscriptions.ts';
 
 /** How soon after its token a stream ends, at the latest. */
 const SWEEP_EVERY_MS = 500;
-const RETRY_AFTER_MS = 5_000;
 /** A reader that has taken nothing for so long while something waits for it is gone. Source: CONTRACT, "Socket life". */
 const DEAD_AFTER_MS = 60_000;
 const COMMENT = ':\n\n';
@@ -55,14 +56,14 @@ export class EventStreams {
 
   /** The operation is a subscription, and its bearer is let in. */
   open(request: IncomingMessage, response: ServerResponse, operation: Operation, identity: Identity): void {
-    const { actor } = identity;
     const lastSeen = lastSeenOf(request, operation);
     if (lastSeen.kind === 'bad') {
       const error = badInput('Last-Event-ID', 'the id of an event that came by this stream');
       answer(request, response, { errors: [error] });
       return;
     }
-    if (!this.#perUser.enter(actor.user)) {
+    const viewer = viewerOf(identity);
+    if (!this.#perUser.enter(viewer.user, sharesOf(viewer))) {
       answer(request, response, { errors: [tooMany('You have too many streams open.', RETRY_AFTER_MS)] });
       return;
     }
@@ -77,7 +78,7 @@ export class EventStreams {
         document,
         operationName: operation.operation.name?.value,
         variables,
-        viewer: { user: actor.user, admin: actor.admin, server: actor.server },
+        viewer,
         lastSeen: lastSeen.position,
       },
       sink,
@@ -85,7 +86,7 @@ export class EventStreams {
     sink.follow(stream);
     response.once('close', () => {
       this.#open.delete(open);
-      this.#perUser.leave(actor.user);
+      this.#perUser.leave(viewer.user);
     });
   }
 

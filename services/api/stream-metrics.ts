@@ -1,5 +1,6 @@
 /** What the live streams of a process count, and how it is shown. Counting costs an addition; the registry reads when it is asked. */
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { StreamKind } from './shares.ts';
 import type { ResetReason } from './sources.ts';
 
 export interface StreamCounts {
@@ -15,6 +16,8 @@ export interface StreamCounts {
   gaps: number;
   /** Streams refused because of a limit of this process. */
   refused: number;
+  /** Streams refused because their user has its share, by what it has too many of. */
+  readonly shares: Record<StreamKind | 'documents', number>;
   readonly resets: Record<ResetReason, number>;
 }
 
@@ -26,6 +29,7 @@ export const newStreamCounts = (): StreamCounts => ({
   falls: 0,
   gaps: 0,
   refused: 0,
+  shares: { conversation: 0, inbox: 0, delivery: 0, documents: 0 },
   resets: { TOO_FAR_BEHIND: 0, AHEAD: 0, STORE_REBUILT: 0 },
 });
 
@@ -67,6 +71,16 @@ export function registerStreamMetrics(registry: Registry, counts: StreamCounts, 
     () => counts.gaps,
   );
   counter('lanes_streams_refused_total', 'Streams refused by a limit of the process.', () => counts.refused);
+  new Counter({
+    name: 'lanes_stream_shares_refused_total',
+    help: 'Streams refused because their user has as many as one may have, by what it has too many of.',
+    labelNames: ['share'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [share, count] of Object.entries(counts.shares)) this.inc({ share }, count);
+    },
+  });
   new Counter({
     name: 'lanes_resets_total',
     help: 'Resets sent to streams, by reason.',

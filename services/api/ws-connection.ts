@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import type { Identity } from './auth.ts';
-import { MAX_BUFFERED_BYTES } from './limits.ts';
+import { MAX_BUFFERED_BYTES, MAX_OPERATION_ID } from './limits.ts';
 import { bytesPassed } from './ws-sink.ts';
 
 /** Source: CONTRACT, "Socket life". */
@@ -20,6 +20,7 @@ export const CLOSES = {
   draining: { code: 1012, reason: 'draining' },
   overloaded: { code: 1013, reason: 'overloaded' },
   malformed: { code: 4400, reason: 'malformed message' },
+  longId: { code: 4400, reason: `an operation's id has at most ${MAX_OPERATION_ID} characters` },
   fault: { code: 4500, reason: 'fault' },
 } as const;
 export type Close = (typeof CLOSES)[keyof typeof CLOSES];

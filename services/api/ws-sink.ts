@@ -61,7 +61,7 @@ export class WsSink implements Sink {
     this.#id = JSON.stringify(operationId).replace(NOT_ASCII, escapeOf);
   }
 
-  /** What writes here: it is stopped when the client completes or its socket closes. */
+  /** What writes here: it is stopped when it has ended, when the client completes, and when its socket closes. */
   follow(stream: Stoppable): this {
     if (this.#ended) stream.stop();
     else this.#stream = stream;
@@ -87,12 +87,14 @@ export class WsSink implements Sink {
     if (this.#ended) return;
     this.#ended = true;
     this.#error = error;
+    const stream = this.#stream;
     this.#stream = undefined;
     this.#drained = undefined;
     const settle = this.#settle;
     this.#settle = undefined;
     if (error && settle) settle.reject(this.#takeError());
     else settle?.resolve({ done: true, value: undefined });
+    stream?.stop();
   }
 
   /** Settles at the end only: what comes before is not seen here. */
@@ -106,10 +108,8 @@ export class WsSink implements Sink {
 
   /** The client has left. */
   return(): Promise<IteratorReturnResult<undefined>> {
-    const stream = this.#stream;
     this.end();
     this.#error = undefined;
-    stream?.stop();
     return Promise.resolve({ done: true, value: undefined });
   }
 

@@ -5,7 +5,14 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ExecutionArgs, GraphQLError } from 'graphql';
-import { handleProtocols, makeServer, type Server, type ServerOptions, type SubscribePayload } from 'graphql-ws';
+import {
+  type Context,
+  handleProtocols,
+  makeServer,
+  type Server,
+  type ServerOptions,
+  type SubscribePayload,
+} from 'graphql-ws';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { MAX_REQUEST_BYTES } from '../../schema/commands.ts';
 import { type Buckets, Counts } from '../buckets.ts';
@@ -18,16 +25,17 @@ import type { Clients } from './clients.ts';
 import { contextOf, type RequestContext } from './context.ts';
 import { type Engine, type Operation, paramsOf } from './engine.ts';
 import { publicError, unavailable } from './errors.ts';
-import { MAX_OPERATIONS_PER_SOCKET, MAX_SOCKETS_PER_ADDRESS } from './limits.ts';
+import { sharesOf, viewerOf } from './gate.ts';
+import { MAX_OPERATIONS_PER_SOCKET, MAX_SOCKETS_PER_ADDRESS, RETRY_AFTER_MS } from './limits.ts';
 import type { Origins } from './origins.ts';
 import type { OpensStreams } from './subscriptions.ts';
 import { CLOSES, type Close, Connection } from './ws-connection.ts';
+import { keepOnlyQuery, messageOf } from './ws-message.ts';
 import { wsSink } from './ws-sink.ts';
 
 /** For `connection_init`; then 4408, which clients retry. */
 const INIT_WITHIN_MS = 10_000;
 const SWEEP_EVERY_MS = 500;
-const RETRY_AFTER_MS = 5_000;
 /** A key that the issuer has changed is no fault of the user's: a token of the new one is let in. */
 const CLOSE_OF = {
   expired: CLOSES.tokenExpired,
@@ -54,6 +62,7 @@ export interface SocketParts {
 
 /** What `onSubscribe` hands to `execute` and `subscribe`. */
 interface SocketOperation extends Omit<ExecutionArgs, 'document'>, Operation {
+  variables: Operation['variables'];
   readonly id: string;
   readonly connection: Connection;
   readonly contextValue: RequestContext;
@@ -160,7 +169,9 @@ export class Sockets {
       connection.close(CLOSES.malformed);
       return;
     }
-    take(parsedOf(data.toString())).catch((error: unknown) => this.#failed(connection, error));
+    const message = messageOf(data.toString());
+    if (message === undefined) connection.close(CLOSES.longId);
+    else take(message).catch((error: unknown) => this.#failed(connection, error));
   }
 
   #failed(connection: Connection, error: unknown): void {
@@ -173,7 +184,7 @@ export class Sockets {
   #options(): ServerOptions<Record<string, unknown>, Connection> {
     return {
       connectionInitWaitTimeout: INIT_WITHIN_MS,
-      onConnect: ({ extra, connectionParams }) => this.#connect(extra, connectionParams),
+      onConnect: (context) => this.#connect(context),
       onSubscribe: ({ extra, subscriptions }, id, payload) =>
         this.#prepare(extra, id, payload, Object.keys(subscriptions).length),
       execute: (args) => this.#execute(args as SocketOperation),
@@ -182,8 +193,10 @@ export class Sockets {
   }
 
   /** False closes with 4403; where another close says more it is done before, and the first one counts. */
-  async #connect(connection: Connection, params: Readonly<Record<string, unknown>> | undefined): Promise<boolean> {
-    const { authorization, as } = params ?? {};
+  async #connect(context: Context<Record<string, unknown>, Connection>): Promise<boolean> {
+    const { extra: connection, connectionParams: { authorization, as } = {} } = context;
+    // Else it would be held for as long as the socket.
+    Object.assign(context, { connectionParams: undefined });
     const admitted = await this.#parts.admission.authenticate(authorization, as, () => connection.address);
     // It may have left meanwhile, and is then counted nowhere.
     if (connection.closing) return false;
@@ -195,8 +208,10 @@ export class Sockets {
   }
 
   #closeFor(admitted: Admitted): Close | undefined {
-    if (admitted.kind === 'in')
-      return this.#parts.perUser.enter(admitted.identity.actor.user) ? undefined : CLOSES.overloaded;
+    if (admitted.kind === 'in') {
+      const viewer = viewerOf(admitted.identity);
+      return this.#parts.perUser.enter(viewer.user, sharesOf(viewer)) ? undefined : CLOSES.overloaded;
+    }
     if (admitted.why === 'expired') return CLOSES.tokenExpired;
     if (admitted.why === 'revoked') return CLOSES.tokenRevoked;
     return admitted.why === 'unavailable' ? CLOSES.overloaded : CLOSES.tokenInvalid;
@@ -222,8 +237,7 @@ export class Sockets {
       const prepared = engine.documents.prepare(params.query, params.operationName, identity.actor.user);
       if (prepared.kind === 'bad') return prepared.errors;
       const { document, operation } = prepared;
-      // The message is held for as long as the operation lasts: its text is the one that all who sent this document share.
-      (payload as { query: string }).query = document.loc?.source.body ?? params.query;
+      keepOnlyQuery(payload, document.loc?.source.body ?? params.query);
       const { variables } = params;
       const operationName = operation.name?.value;
       const contextValue = contextOf(identity, this.#parts);
@@ -246,11 +260,14 @@ export class Sockets {
   }
 
   /** Frames go to the socket directly; what graphql-ws gets settles at the stream's end. */
-  #subscribe({ connection, id, document, operation, variables, contextValue }: SocketOperation) {
-    const { user, admin, server } = contextValue.identity.actor;
+  #subscribe(asked: SocketOperation) {
+    const { connection, id, document, operation, variables, contextValue } = asked;
+    // A stream holds what it needs of them; this is held for as long as it lasts.
+    asked.variables = undefined;
     const sink = wsSink(connection.socket, id);
+    const viewer = viewerOf(contextValue.identity);
     const stream = this.#parts.streams.open(
-      { document, operationName: operation.name?.value, variables, viewer: { user, admin, server } },
+      { document, operationName: operation.name?.value, variables, viewer },
       sink,
     );
     return sink.follow(stream);
@@ -264,16 +281,6 @@ export class Sockets {
       if (standing !== 'good') connection.close(CLOSE_OF[standing]);
       connection.sweep(tick);
     }
-  }
-}
-
-/** graphql-ws takes a message that is read already, and holds what it was given: then the object only, not its text too. */
-function parsedOf(text: string): string {
-  try {
-    const message = JSON.parse(text);
-    return typeof message === 'object' ? message : text;
-  } catch {
-    return text;
   }
 }
 
