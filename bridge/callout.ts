@@ -17,7 +17,8 @@ import type { Logger } from '../services/logger.ts';
 import { hasMappings, ownAccountOf } from './door-checks.ts';
 import { connectionNameOf, DoorConnections } from './door-connections.ts';
 import type { DoorMetrics } from './door-metrics.ts';
-import { openGate } from './gate.ts';
+import { Floods } from './floods.ts';
+import { type GateLinks, openGate } from './gate.ts';
 import { type Claim, judge, sinceOf, type Verdict } from './judge.ts';
 import { nativeSigner, readSigned } from './native-keys.ts';
 import { type Door, rightsOf } from './rights.ts';
@@ -39,6 +40,8 @@ export interface CalloutParts {
   readonly registry: Integrations;
   readonly log: Logger;
   readonly metrics?: DoorMetrics;
+  /** Who is put out for a while. */
+  readonly floods?: Floods;
   /** Default: `CONNECTIONS_MAX`. */
   readonly connectionsMax?: number;
   /** How long rights are good without a user of the system account; default: 5 minutes. */
@@ -63,6 +66,7 @@ export async function openCallout(parts: CalloutParts): Promise<{ stop(): Promis
   const open = (address: NatsAddress, name: string): Promise<Link> => openLink({ ...address, log, name, signal });
   const link = await open(natsBridge, 'bridge-doors');
   let sys: Link | undefined;
+  let gate: GateLinks | undefined;
   try {
     const account = await ownAccountOf(link, config.nats, open);
     if (natsSys) sys = await open({ ...config.nats, ...natsSys, credsFile: null }, 'bridge-sys');
@@ -75,7 +79,10 @@ export async function openCallout(parts: CalloutParts): Promise<{ stop(): Promis
         { alarm: 'mappings' },
         'the integrations’ account has no mappings: they cannot use JetStream (docs/bridge.md)',
       );
-    return new Callout(parts, { keys, link, sys, account });
+    // Who comes in, what passes and what is discovered do not wait for each other.
+    const [through, discovery] = [await open(natsBridge, 'bridge-gate'), await open(natsBridge, 'bridge-discovery')];
+    gate = { through, discovery };
+    return new Callout(parts, { keys, link, sys, gate, account });
   } catch (error) {
     await Promise.all([link.close(), sys?.close()]);
     throw error;
@@ -86,6 +93,7 @@ interface Opened {
   readonly keys: CalloutKeys;
   readonly link: Link;
   readonly sys: Link | undefined;
+  readonly gate: GateLinks;
   readonly account: string;
 }
 
@@ -94,6 +102,8 @@ class Callout {
   readonly #keys: CalloutKeys;
   readonly #link: Link;
   readonly #sys: Link | undefined;
+  readonly #gate: GateLinks;
+  readonly #floods: Floods;
   readonly #account: string;
   readonly #log: Logger;
   readonly #connections: DoorConnections | undefined;
@@ -101,12 +111,14 @@ class Callout {
   readonly #underWay = new Set<Promise<void>>();
   #reviewing: NodeJS.Timeout | undefined;
 
-  constructor(parts: CalloutParts, { keys, link, sys, account }: Opened) {
-    const { registry, log, metrics } = parts;
+  constructor(parts: CalloutParts, { keys, link, sys, gate, account }: Opened) {
+    const { registry, log, metrics, floods = new Floods(log) } = parts;
     this.#parts = parts;
     this.#keys = keys;
     this.#link = link;
     this.#sys = sys;
+    this.#gate = gate;
+    this.#floods = floods;
     this.#account = account;
     this.#log = log;
     this.#connections =
@@ -117,12 +129,14 @@ class Callout {
         log,
         mayStay: ({ app, since }) => {
           const integration = registry.get(app);
+          if (floods.isOut(app)) return false;
           return !integration || (integration.revokedAt === undefined && since >= sinceOf(integration));
         },
       });
     this.#stops = [
-      openGate({ link, log, observe: (outcome) => metrics?.gate(outcome) }),
+      openGate({ ...gate, floods, log, observe: (outcome) => metrics?.gate(outcome) }),
       registry.listen(() => this.#review()),
+      floods.listen(() => this.#review()),
       link.subscribe(AUTH_SUBJECT, (message) => this.#asked(message), QUEUE),
     ];
   }
@@ -132,7 +146,8 @@ class Callout {
     for (const one of this.#stops) one.stop();
     await Promise.all(this.#underWay);
     await this.#connections?.stop();
-    await Promise.all([this.#link.close(), this.#sys?.close()]);
+    const { through, discovery } = this.#gate;
+    await Promise.all([this.#link.close(), through.close(), discovery.close(), this.#sys?.close()]);
   }
 
   #review(): void {
@@ -191,6 +206,8 @@ class Callout {
         (app) => (this.#connections?.countOf(app) ?? 0) < connectionsMax,
       );
     const first = judged();
+    if (first.kind === 'in' && this.#floods.isOut(first.integration.app))
+      return { kind: 'out', why: 'flood', app: first.integration.app };
     if (first.kind === 'in' || (first.why !== 'no integration' && first.why !== 'password')) return first;
     await registry.refresh();
     return judged();

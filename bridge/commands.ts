@@ -1,6 +1,7 @@
 /**
  * A request of an integration, whichever way it came (NATS, MQTT, a webhook), to its end: the same deciding, refusals, limits and
- * budgets as through the GraphQL API. Guaranteed: `handle` never throws, and every reply is one of four forms.
+ * budgets as through the GraphQL API; those of the integrations take turns. Guaranteed: `handle` never throws, and every reply is
+ * one of four forms.
  */
 import { type AppId, userOfApp } from '../schema/ids.ts';
 import { Buckets, Counts, type Rate, requestsOf } from '../services/buckets.ts';
@@ -11,6 +12,7 @@ import type { Marked, Marking, Wish } from '../services/journal/marking.ts';
 import type { Submit } from '../services/journal/submit.ts';
 import { BadInput } from '../services/lane/parse.ts';
 import type { Logger } from '../services/logger.ts';
+import { type SlotLimits, Slots } from '../services/slots.ts';
 import { HistoryUnavailable } from '../services/views/history.ts';
 import { errorReply, outcomeReply, type Reply, refusedReply, resultReply, thrownReply } from './answers.ts';
 import type { AppReads } from './app-reads.ts';
@@ -44,8 +46,19 @@ export interface CommandLimits {
   readonly inFlight: number;
   /** Of one integration; past it RATE_LIMITED. */
   readonly inFlightPerApp: number;
+  /** Those that are worked on. The others wait, their integrations in turns; past `waiting`, by `costOf`, RATE_LIMITED. */
+  readonly slots: SlotLimits;
 }
-export const DEFAULT_COMMAND_LIMITS: CommandLimits = { inFlight: 10_000, inFlightPerApp: 1_000 };
+export const DEFAULT_COMMAND_LIMITS: CommandLimits = {
+  inFlight: 10_000,
+  inFlightPerApp: 1_000,
+  slots: { running: 512, each: 128, waiting: 65_536 },
+};
+/** What the requests of one integration may come to: a large one is as much work as many small ones. */
+const BYTES: Rate = { perSecond: 2 * 1024 * 1024, burst: 8 * 1024 * 1024 };
+/** In its turn, and where it is over its budget, a request counts for one, and for one more for each of these. */
+const UNIT_BYTES = 1024;
+export const costOf = (bytes: number): number => 1 + Math.floor(bytes / UNIT_BYTES);
 
 /** What happens, for whoever counts it. */
 export interface CommandObserver {
@@ -58,6 +71,8 @@ export interface HandleOptions {
   readonly deadlineMs?: number | undefined;
   /** W3C trace context, into the log. */
   readonly traceparent?: string | undefined;
+  /** `charge` was asked before. */
+  readonly isCharged?: boolean;
 }
 
 const BUSY_RETRY_MS = 100;
@@ -66,6 +81,7 @@ const WRITING: ReadonlySet<string> = new Set<Verb>([
   ...(['send', 'create', 'open-direct', 'add-members', 'remove-member', 'leave'] as const),
   ...(['mark-read', 'acknowledge', 'replay'] as const),
 ]);
+const CROWDED = 'Too many requests at once.';
 const TOO_FAST = 'You send faster than your budget allows.';
 const NOT_FOUND = 'There is no such conversation, or you are not in it.';
 /** As the GraphQL API answers a question that came too late to be read. */
@@ -77,8 +93,10 @@ export class Commands {
   readonly #parts: CommandsParts;
   readonly #limits: CommandLimits;
   readonly #requests: Buckets;
+  readonly #bytes = new Buckets(BYTES);
   readonly #sends: Buckets;
   readonly #perApp: Counts;
+  readonly #slots: Slots;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
 
@@ -88,11 +106,23 @@ export class Commands {
     this.#requests = new Buckets(requestsOf(parts.sends));
     this.#sends = new Buckets(parts.sends);
     this.#perApp = new Counts(this.#limits.inFlightPerApp);
+    this.#slots = new Slots(this.#limits.slots);
   }
 
   /** Requests under way. */
   get size(): number {
     return this.#inFlight;
+  }
+
+  /**
+   * Takes what a request of so many bytes costs. A reply: the integration's budget is spent, or it has as many under way as it may,
+   * and this is all that it gets.
+   */
+  charge(app: AppId, bytes: number): Reply | undefined {
+    const retryAfterMs = this.#requests.take(app) || this.#bytes.take(app, bytes);
+    if (retryAfterMs > 0) return errorReply('RATE_LIMITED', 'Too many requests.', { retryAfterMs });
+    if (this.#perApp.isFull(app)) return errorReply('RATE_LIMITED', CROWDED, { retryAfterMs: BUSY_RETRY_MS });
+    return undefined;
   }
 
   /** Never throws, never rejects. `app` is who sent it, as the door knows for certain; `verb` and `body` may be anything. */
@@ -119,16 +149,30 @@ export class Commands {
     const integration = this.#parts.integrations.get(app);
     if (!integration || integration.revokedAt !== undefined)
       return errorReply('UNAUTHENTICATED', 'There is no such integration, or it was revoked.');
-    const retryAfterMs = this.#requests.take(app);
-    if (retryAfterMs > 0) return errorReply('RATE_LIMITED', 'Too many requests.', { retryAfterMs });
+    const over = options.isCharged ? undefined : this.charge(app, body.byteLength);
+    if (over) return over;
     if (options.deadlineMs !== undefined && options.deadlineMs <= 0) return errorReply('UNAVAILABLE', LATE);
     if (this.#inFlight >= this.#limits.inFlight)
       return errorReply('UNAVAILABLE', 'This server has too much to do. Nothing was decided.');
-    if (!this.#perApp.enter(app))
-      return errorReply('RATE_LIMITED', 'Too many requests at once.', { retryAfterMs: BUSY_RETRY_MS });
+    if (!this.#perApp.enter(app)) return errorReply('RATE_LIMITED', CROWDED, { retryAfterMs: BUSY_RETRY_MS });
     this.#inFlight++;
-    const answering = this.#answer(integration, verb, body, options).finally(() => this.#leave(app));
-    return options.deadlineMs === undefined ? answering : inTime(answering, verb, options.deadlineMs);
+    return this.#inTurn(integration, verb, body, options);
+  }
+
+  #inTurn(integration: Integration, verb: string, body: Uint8Array, options: HandleOptions): Promise<Reply> {
+    const { app } = integration;
+    const { deadlineMs } = options;
+    const state = { isBegun: false, isLate: false };
+    const work = async (): Promise<Reply> => {
+      if (state.isLate) return errorReply('UNAVAILABLE', LATE);
+      state.isBegun = true;
+      return this.#answer(integration, verb, body, options);
+    };
+    const answering = this.#slots
+      .tryHold(app, work, costOf(body.byteLength))
+      .then((reply) => reply ?? errorReply('RATE_LIMITED', CROWDED, { retryAfterMs: BUSY_RETRY_MS }))
+      .finally(() => this.#leave(app));
+    return deadlineMs === undefined ? answering : inTime(answering, verb, deadlineMs, state);
   }
 
   #leave(app: AppId): void {
@@ -229,10 +273,22 @@ function replayReply(start: ReplayAnswer): Reply {
 /** The longest that a timer can be. */
 const TIMER_MAX_MS = 2 ** 31 - 1;
 
-function inTime(answering: Promise<Reply>, verb: string, deadlineMs: number): Promise<Reply> {
+/** What has not begun when its time is over never begins. */
+function inTime(
+  answering: Promise<Reply>,
+  verb: string,
+  deadlineMs: number,
+  state: { readonly isBegun: boolean; isLate: boolean },
+): Promise<Reply> {
   return new Promise((resolve) => {
-    const late = (): void =>
-      resolve(WRITING.has(verb) ? errorReply('OUTCOME_UNKNOWN', LATE_UNKNOWN) : errorReply('UNAVAILABLE', LATE));
+    const late = (): void => {
+      state.isLate = !state.isBegun;
+      resolve(
+        state.isBegun && WRITING.has(verb)
+          ? errorReply('OUTCOME_UNKNOWN', LATE_UNKNOWN)
+          : errorReply('UNAVAILABLE', LATE),
+      );
+    };
     const timer = setTimeout(late, Math.min(deadlineMs, TIMER_MAX_MS));
     void answering.then((reply) => {
       clearTimeout(timer);

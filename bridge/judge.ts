@@ -19,7 +19,7 @@ export interface Claim {
 export type Verdict =
   | { readonly kind: 'in'; readonly integration: Integration; readonly door: Door; readonly since: number }
   | { readonly kind: 'out'; readonly why: OutReason; readonly app?: AppId };
-export type OutReason = 'no integration' | 'password' | 'revoked' | 'client id' | 'connections' | 'kind';
+export type OutReason = 'no integration' | 'password' | 'revoked' | 'client id' | 'connections' | 'kind' | 'flood';
 
 /** What `secretHash` of an integration is made by; of random secrets of 256 bits, which no dictionary holds. */
 export const hashOfSecret = (secret: string): string => createHash('sha256').update(secret).digest('base64url');

@@ -6,7 +6,7 @@ import { readTrust } from '../services/foreign-hosts.ts';
 import { openIntegrations } from '../services/journal/integrations-jetstream.ts';
 import { openJetStreamJournal } from '../services/journal/jetstream.ts';
 import { Lanes } from '../services/journal/lanes.ts';
-import { openLink } from '../services/journal/link.ts';
+import { type Link, openLink } from '../services/journal/link.ts';
 import { openJetStreamReceipts } from '../services/journal/receipts-jetstream.ts';
 import type { Logger } from '../services/logger.ts';
 import { adminPortOf, createRegistry, startAdmin } from '../services/metrics.ts';
@@ -17,6 +17,7 @@ import { openHistory } from '../services/views/history.ts';
 import { openReads } from '../services/views/reads.ts';
 import { openCallout } from './callout.ts';
 import { doorMetricsOf } from './door-metrics.ts';
+import { Floods } from './floods.ts';
 import { keepHeapSmall } from './heap.ts';
 import { openCommands } from './open-commands.ts';
 import { openPump } from './pump.ts';
@@ -28,6 +29,8 @@ import { openWebhooksOut, type WebhooksOutParts } from './webhooks-out.ts';
 const LANES_WEIGHT = 500_000;
 const MONGO_ANSWER_MS = 5_000;
 const MONGO_POOL = 16;
+/** Of 64 MiB each, before the server cuts it off. */
+const COMMAND_LINKS = 4;
 
 export interface Testing {
   readonly webhooks?: WebhooksOutParts['testing'];
@@ -77,11 +80,31 @@ async function openStores(config: Config, log: Logger, signal: AbortSignal, clos
   // Whoever answers foreign subjects has no way into a lane: it is another user, in another account.
   const link = await openLink({ ...natsBridge, log, signal, name: 'bridge apps' });
   closing.push(() => link.close());
+  // Nothing that is sent in, events or questions, is in the way of a command.
+  const openOne = async (): Promise<Link> => {
+    const one = await openLink({ ...natsBridge, log, signal, name: 'bridge commands' });
+    closing.push(() => one.close());
+    return one;
+  };
+  const commandLinks = [
+    await openOne(),
+    ...(await Promise.all(Array.from({ length: COMMAND_LINKS - 1 }, openOne))),
+  ] as const;
   const mongo = new Mongo(config.mongo, log, { socketTimeoutMs: MONGO_ANSWER_MS, maxPoolSize: MONGO_POOL });
   const history = openHistory(config, log);
   closing.push(() => Promise.all([mongo.close(), history.close()]));
   const lanes = new Lanes(journal, { maxWeight: LANES_WEIGHT, log });
-  return { journal, receipts, integrations, link, mongo, history, lanes, reads: openReads(history, journal) };
+  return {
+    journal,
+    receipts,
+    integrations,
+    link,
+    commandLinks,
+    mongo,
+    history,
+    lanes,
+    reads: openReads(history, journal),
+  };
 }
 type Stores = Awaited<ReturnType<typeof openStores>>;
 
@@ -97,7 +120,7 @@ interface Opening {
 /** Events are on their way before anybody is let in, and who is let in finds whoever answers. */
 async function openDoors(opening: Opening, stores: Stores): Promise<void> {
   const { config, log, stopping, registry, closing, testing } = opening;
-  const { integrations, link } = stores;
+  const { integrations, link, commandLinks: links } = stores;
   const keep = <T extends { stop(): Promise<unknown> }>(part: T): T => {
     closing.push(() => part.stop());
     return part;
@@ -106,12 +129,15 @@ async function openDoors(opening: Opening, stores: Stores): Promise<void> {
   const pump = keep(await openPump({ ...stores, appStreams, registry, clock: Date.now, log }, stopping));
   const replay = pump.replay.bind(pump);
   const { commands, observer } = keep(openCommands({ ...stores, config, replay, registry, log }));
-  keep(await openService({ link, commands, version: versionOfPackage(), log, observer }));
+  const floods = new Floods(log);
+  const version = versionOfPackage();
+  keep(await openService({ links, discovery: link, commands, floods, version, log, observer }));
   const { host, bridgePort: port, webhookCaFile } = config;
   const trust = webhookCaFile === null ? undefined : readTrust('LANES_WEBHOOK_CA_FILE', webhookCaFile);
   keep(await openWebhooksOut({ integrations, link, registry, log, trust, ...given(testing) }, stopping));
   keep(await openWebhooksIn({ host, port, integrations, commands, registry, log }));
-  keep(await openCallout({ config, registry: integrations, log, metrics: doorMetricsOf(registry), signal: stopping }));
+  const metrics = doorMetricsOf(registry);
+  keep(await openCallout({ config, registry: integrations, floods, log, metrics, signal: stopping }));
   log.info({ integrations: integrations.list().length }, 'integrations may come in');
 }
 

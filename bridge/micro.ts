@@ -1,7 +1,8 @@
 /**
  * A NATS micro service (ADR-32): found with `nats micro ls`, described with `info`, counted with `stats`. All endpoints are one
  * subscription, so that a verb that there is not has an answer, too, and so that what is counted is the answer, not the beginning
- * of it. Whatever a listener does, the service goes on; where the server ends a subscription it is made again.
+ * of it. Whatever a listener does, the service goes on; where the server ends a subscription it is made again. What it
+ * is, is text that is there already: whoever asks again and again costs little.
  */
 import { type Msg, nuid } from 'nats';
 import type { Link } from '../services/journal/link.ts';
@@ -13,7 +14,9 @@ export interface EndpointInfo {
   readonly metadata: Readonly<Record<string, string>>;
 }
 export interface MicroOptions {
-  readonly link: Pick<Link, 'serve' | 'send'>;
+  /** Where requests come: each to one of them. */
+  readonly links: readonly Pick<Link, 'serve'>[];
+  readonly discovery: Pick<Link, 'serve' | 'send'>;
   readonly name: string;
   /** Semantic. */
   readonly version: string;
@@ -24,8 +27,8 @@ export interface MicroOptions {
   /** Covers every endpoint's. */
   readonly subject: string;
   readonly endpoints: readonly EndpointInfo[];
-  /** Must not throw. */
-  readonly onRequest: (message: Msg) => void;
+  /** `at`: on which of the links. Must not throw. */
+  readonly onRequest: (message: Msg, at: number) => void;
   readonly log: Logger;
 }
 
@@ -50,6 +53,8 @@ export class Micro {
   readonly #stats: ReadonlyMap<string, EndpointStats>;
   readonly #serving = new Map<string, { drain(): Promise<void> }>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #ping: string;
+  readonly #info: string;
   #isStopped = false;
 
   constructor(options: MicroOptions) {
@@ -57,10 +62,15 @@ export class Micro {
     this.#stats = new Map(
       options.endpoints.map(({ name }) => [name, { requests: 0, errors: 0, lastError: '', took: 0 }]),
     );
-    this.#serve({ subject: options.subject, queue: options.queue }, options.onRequest);
+    this.#ping = JSON.stringify(this.#about('PING'));
+    this.#info = JSON.stringify(this.#about('INFO'));
+    for (const [i, link] of options.links.entries()) {
+      const at = { key: `${options.subject} ${i}`, subject: options.subject, queue: options.queue };
+      this.#serve(link, at, (message) => options.onRequest(message, i));
+    }
     for (const verb of VERBS)
       for (const subject of this.#discoverySubjects(verb))
-        this.#serve({ subject }, (message) => this.#tell(verb, message));
+        this.#serve(options.discovery, { key: subject, subject }, (message) => this.#tell(verb, message));
   }
 
   /** One request of an endpoint is answered; `error`: with an error. */
@@ -86,22 +96,39 @@ export class Micro {
     return [`$SRV.${verb}`, `$SRV.${verb}.${name}`, `$SRV.${verb}.${name}.${this.#id}`];
   }
 
-  #serve(at: { readonly subject: string; readonly queue?: string }, onMessage: (message: Msg) => void): void {
-    const { link, log } = this.#options;
+  #serve(
+    link: Pick<Link, 'serve'>,
+    at: { readonly key: string; readonly subject: string; readonly queue?: string },
+    onMessage: (message: Msg) => void,
+  ): void {
+    const { log } = this.#options;
     const again = (): void => {
       if (this.#isStopped) return;
       log.warn({ subject: at.subject }, 'a subscription of the service ended; it is made again');
       const timer = setTimeout(() => {
         this.#timers.delete(timer);
-        this.#serve(at, onMessage);
+        this.#serve(link, at, onMessage);
       }, AGAIN_MS);
       this.#timers.add(timer);
     };
-    this.#serving.set(at.subject, link.serve(at, onMessage, again));
+    this.#serving.set(at.key, link.serve(at, onMessage, again));
   }
 
   #tell(verb: DiscoveryVerb, { reply }: Msg): void {
-    if (reply?.startsWith(INBOX)) this.#options.link.send(reply, JSON.stringify(this.#about(verb)));
+    if (reply?.startsWith(INBOX)) this.#options.discovery.send(reply, this.#textOf(verb));
+  }
+
+  #textOf(verb: DiscoveryVerb): string {
+    switch (verb) {
+      case 'PING':
+        return this.#ping;
+      case 'INFO':
+        return this.#info;
+      case 'STATS':
+        return JSON.stringify(this.#about('STATS'));
+      default:
+        return verb satisfies never;
+    }
   }
 
   #about(verb: DiscoveryVerb): object {

@@ -10,16 +10,24 @@ import type { Link } from '../services/journal/link.ts';
 import type { Logger } from '../services/logger.ts';
 import { within } from '../services/within.ts';
 import type { Reply } from './answers.ts';
-import type { Commands, HandleOptions } from './commands.ts';
+import { type Commands, costOf, type HandleOptions } from './commands.ts';
 import { endpointMetadata, SERVICE_DESCRIPTION } from './describe.ts';
+import { Floods } from './floods.ts';
 import { parseBody } from './json.ts';
 import { Micro } from './micro.ts';
 import { isInboxOf, SERVICE, VERBS } from './rights.ts';
 
 export interface ServiceParts {
-  /** Of the bridge's own user, in the integrations' account. */
-  readonly link: Link;
-  readonly commands: Pick<Commands, 'handle' | 'idle'>;
+  /**
+   * Of the bridge's own user, in the integrations' account: for requests and their answers alone. The requests are spread over them:
+   * each is as much that the server may have waiting for us before it cuts a connection off.
+   */
+  readonly links: readonly [Link, ...Link[]];
+  /** Where discovery is answered; default: on the first of them. */
+  readonly discovery?: Link;
+  readonly commands: Pick<Commands, 'handle' | 'idle' | 'charge'>;
+  /** Told of what is over a budget. */
+  readonly floods?: Floods;
   /** The package's. */
   readonly version: string;
   readonly log: Logger;
@@ -29,8 +37,9 @@ export interface ServiceParts {
 /**
  * `foreign`: the reply subject is none of the integration's, so nothing was done. `silent`: it asked for no answer.
  * `disconnected`: the connection was down when there was an answer. `oversized`: the server takes no message of that size.
+ * `limited`: it was so far over its budget that it is not told any more.
  */
-export type Unanswered = 'foreign' | 'silent' | 'disconnected' | 'oversized';
+export type Unanswered = 'foreign' | 'silent' | 'disconnected' | 'oversized' | 'limited';
 export interface ServiceObserver {
   unanswered(why: Unanswered): void;
 }
@@ -46,14 +55,22 @@ const ERROR_HEADER = 'Nats-Service-Error';
 const ERROR_CODE_HEADER = 'Nats-Service-Error-Code';
 const QUEUE = 'lanes';
 const STOP_MS = 5_000;
+/**
+ * Reading a larger one takes a while: that is done one by one, each in a turn of the event loop of its own, so that whoever sends
+ * many is found out before they are read. Of one over the budget it is not even read where its refusal goes.
+ */
+const LARGE_BYTES = 4 * 1024;
+/** Of all that wait to be read; past it they are not. */
+const UNREAD_BYTES = 64 * 1024 * 1024;
 /** Source: W3C Trace Context, section 3.2.2. */
 const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/;
 
 export function openService(parts: ServiceParts): Promise<Service> {
-  const { link, commands, version, log } = parts;
+  const { links, discovery = links[0], commands, version, log } = parts;
   const desk = new Desk(parts);
   const micro = new Micro({
-    link,
+    links,
+    discovery,
     log,
     name: SERVICE,
     version,
@@ -62,7 +79,8 @@ export function openService(parts: ServiceParts): Promise<Service> {
     queue: QUEUE,
     subject: allAppCommands,
     endpoints: VERBS.map((verb) => ({ name: verb, subject: verbCommands(verb), metadata: endpointMetadata(verb) })),
-    onRequest: (message) => void desk.serve(message, (...counted) => micro.count(...counted)),
+    onRequest: (message, at) =>
+      void desk.serve(message, links[at] ?? links[0], (...counted) => micro.count(...counted)),
   });
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
@@ -79,13 +97,17 @@ export function openService(parts: ServiceParts): Promise<Service> {
 
 class Desk {
   readonly #parts: ServiceParts;
+  readonly #floods: Floods;
+  #reading: Promise<void> = Promise.resolve();
+  #unreadBytes = 0;
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
+    this.#floods = parts.floods ?? new Floods(parts.log);
   }
 
   /** Never rejects: a rejection in a listener would end the process. */
-  async serve(message: Msg, count: (verb: string, tookMs: number, error?: string) => void): Promise<void> {
+  async serve(message: Msg, link: Link, count: (verb: string, tookMs: number, error?: string) => void): Promise<void> {
     const { commands, log } = this.#parts;
     const { subject, data } = message;
     try {
@@ -93,19 +115,42 @@ class Desk {
       const [, , name, , verb = ''] = subject.split('.');
       const app = parseAppId(name);
       if (app === undefined) return;
+      if (this.#floods.isOut(app)) return this.#unanswered('limited', app);
+      // Before anything of it is read.
+      const over = commands.charge(app, data.byteLength);
+      if (over) return this.#over(app, message, link, over);
+      if (data.byteLength > LARGE_BYTES && !(await this.#mayRead(app, data.byteLength)))
+        return this.#unanswered('limited', app);
       const to = this.#addressee(app, message);
       if (to.kind === 'foreign') return this.#unanswered('foreign', app);
-      const reply = await commands.handle(app, verb, data, optionsOf(message.headers));
+      const reply = await commands.handle(app, verb, data, { ...optionsOf(message.headers), isCharged: true });
       count(verb, performance.now() - startedAt, reply.errorText);
       if (to.kind === 'silent') this.#unanswered('silent', app);
-      else this.#respond(app, to.subject, reply);
+      else this.#respond(app, link, to.subject, reply);
     } catch (thrown) {
       log.error({ err: thrown, subject: subject.slice(0, 256) }, 'a request is not answered');
     }
   }
 
-  #respond(app: AppId, subject: string, { json, errorCode, errorText = '' }: Reply): void {
-    const { link, log } = this.#parts;
+  async #mayRead(app: AppId, bytes: number): Promise<boolean> {
+    if (this.#unreadBytes + bytes > UNREAD_BYTES) return false;
+    this.#unreadBytes += bytes;
+    this.#reading = this.#reading.then(() => new Promise((turn) => setImmediate(turn)));
+    await this.#reading;
+    this.#unreadBytes -= bytes;
+    return !this.#floods.isOut(app);
+  }
+
+  #over(app: AppId, message: Msg, link: Link, reply: Reply): void {
+    const to = this.#floods.over(app, costOf(message.data.byteLength))
+      ? undefined
+      : this.#addressee(app, message, LARGE_BYTES);
+    if (to?.kind === 'there') this.#respond(app, link, to.subject, reply);
+    else this.#unanswered('limited', app);
+  }
+
+  #respond(app: AppId, link: Link, subject: string, { json, errorCode, errorText = '' }: Reply): void {
+    const { log } = this.#parts;
     const errorHeaders = errorCode === undefined ? undefined : headersOf(errorCode, errorText);
     try {
       if (!link.send(subject, JSON.stringify(json), undefined, errorHeaders)) this.#unanswered('disconnected', app);
@@ -115,9 +160,9 @@ class Desk {
     }
   }
 
-  #addressee(app: AppId, { reply, data }: Msg): Addressee {
+  #addressee(app: AppId, { reply, data }: Msg, readBytes = Number.POSITIVE_INFINITY): Addressee {
     if (reply !== undefined && reply !== '' && isInboxOf(app, reply)) return { kind: 'there', subject: reply };
-    const requestId = requestIdOf(data);
+    const requestId = data.byteLength <= readBytes ? requestIdOf(data) : undefined;
     if (requestId !== undefined) return { kind: 'there', subject: appReply(app, requestId) };
     return reply === undefined || reply === '' ? { kind: 'silent' } : { kind: 'foreign' };
   }

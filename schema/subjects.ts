@@ -109,7 +109,6 @@ export const APPS_MAPPINGS: Readonly<Record<string, string>> = {
 export const MQTT_ACCOUNT_SUFFIX = '_MQTT';
 export const APPS_TO_MQTT: readonly string[] = ['event', 'replay', 'dead', 'reply'].map((of) => `chat.app.*.${of}.>`);
 export const MQTT_TO_APPS = 'chat.app.*.cmd.*';
-export const allGateSubjects = 'chat.gate.>';
 export const GATE_API = 'chat.gate.api.';
 export const GATE_ACK = 'chat.gate.ack.';
 export const GATE_SRV = 'chat.gate.srv.';

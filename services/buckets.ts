@@ -119,6 +119,10 @@ export class Counts {
     return true;
   }
 
+  isFull(key: string): boolean {
+    return (this.#counts.get(key) ?? 0) >= this.#max;
+  }
+
   leave(key: string): void {
     const count = this.#counts.get(key) ?? 0;
     if (count > 1) this.#counts.set(key, count - 1);

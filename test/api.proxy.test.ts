@@ -4,8 +4,8 @@ import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Clients } from '../services/api/clients.ts';
-import { Slots } from '../services/api/slots.ts';
 import { readSettings } from '../services/config.ts';
+import { Slots } from '../services/slots.ts';
 import {
   clientOf,
   eventsFrom,

@@ -363,7 +363,8 @@ it('a subscription of the service that is ended is made again', async () => {
   const link = new Link(connection, { log: silent, name: 'ending' });
   await house.service.stop();
   const { commands } = house;
-  const service = await openService({ link, commands, version: '1.2.3', log: silent });
+  const service = await openService({ links: [link], commands, version: '1.2.3', log: silent });
+  await connection.flush();
   expect(await send('before')).toHaveProperty('accepted');
   for (const subscription of made.filter((one) => one.getSubject().includes('.cmd.'))) subscription.unsubscribe();
   await connection.flush();

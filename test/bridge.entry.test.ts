@@ -6,6 +6,7 @@ import type { MqttClient } from 'mqtt';
 import type { NatsConnection } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Credentials, credentialsOf, newSecret, revoked, rotated } from '../bridge/credentials.ts';
+import { Floods } from '../bridge/floods.ts';
 import { openGate } from '../bridge/gate.ts';
 import { newCalloutSeeds } from '../services/callout-keys.ts';
 import { ConfigError } from '../services/config.ts';
@@ -307,6 +308,10 @@ describe('the limits of a connection', () => {
     // The server objects to the announced size, and closes: of what is under way then, its own word could be lost.
     const publishing = large.say(`PUB chat.app.${who.app}.cmd.send 1100000`);
     expect(await publishing.then(String, (error: Error) => error.message)).toMatch(/maximum payload violation/i);
+    const byMqtt = await enterByMqtt(who);
+    const closed = new Promise<void>((resolve) => byMqtt.once('close', () => resolve()));
+    byMqtt.publish(`chat/app/${who.app}/cmd/send`, 'x'.repeat(300_000));
+    await closed;
   });
 
   it('hold one integration at the gate, and no other', async () => {
@@ -315,9 +320,8 @@ describe('the limits of a connection', () => {
     const config = doors.config;
     const link = await openLink({ ...(config.natsBridge ?? config.nats), log: silent, name: 'gate' });
     const gate = openGate({
-      link,
-      log: silent,
-      rate: { perSecond: 1, burst: 5 },
+      ...{ through: link, discovery: link, floods: new Floods(silent), log: silent },
+      rates: { api: { perSecond: 1, burst: 5 }, flow: { perSecond: 1, burst: 5 } },
       observe: (one) => outcomes.push(one),
     });
     const requests = async (who: Credentials): Promise<void> => {

@@ -3,7 +3,7 @@ import { GraphQLError, parse } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import type { UserId } from '../schema/ids.ts';
 import { Shares } from '../services/api/shares.ts';
-import { Slots } from '../services/api/slots.ts';
+import { Slots } from '../services/slots.ts';
 
 const alice = 'alice' as UserId;
 const bob = 'bob' as UserId;

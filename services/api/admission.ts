@@ -1,11 +1,11 @@
 /** Who comes in, by whichever door: the token, and how much its bearer has asked already. */
 import type { GraphQLError } from 'graphql';
 import { Buckets, type Rate, requestsOf } from '../buckets.ts';
+import { Slots } from '../slots.ts';
 import type { Auth, Authentication, Identity, Standing } from './auth.ts';
 import { apiError, badInput, unavailable } from './errors.ts';
 import { VERIFICATIONS } from './limits.ts';
 import type { People } from './people.ts';
-import { Slots } from './slots.ts';
 
 export type Admitted =
   | { readonly kind: 'in'; readonly identity: Identity }

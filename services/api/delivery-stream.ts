@@ -10,6 +10,7 @@ import type { Stoppable } from '../journal/journal.ts';
 import type { Lanes, Loaded } from '../journal/lanes.ts';
 import { sightOf } from '../lane/lane.ts';
 import type { Logger } from '../logger.ts';
+import { Slots } from '../slots.ts';
 import type { Deliveries } from '../views/delivery.ts';
 import type { Reads } from '../views/reads.ts';
 import { apiError, badInput, publicError } from './errors.ts';
@@ -18,7 +19,6 @@ import type { Viewer } from './gate.ts';
 import { RETRY_AFTER_MS } from './limits.ts';
 import { deliverySourceOf, insightOf } from './resolvers/delivery.ts';
 import { type Part, SharedPayload, type Sink } from './sink.ts';
-import { Slots } from './slots.ts';
 import type { StreamOperation } from './stream.ts';
 import type { OpensStreams } from './subscriptions.ts';
 

@@ -7,6 +7,7 @@ import type { LaneId } from '../../schema/ids.ts';
 import type { Journal, Stoppable } from '../journal/journal.ts';
 import type { Lanes } from '../journal/lanes.ts';
 import type { Logger } from '../logger.ts';
+import { Slots } from '../slots.ts';
 import { apiError } from './errors.ts';
 import type { GapReader } from './feed.ts';
 import type { Follower } from './follow.ts';
@@ -17,7 +18,6 @@ import { RETRY_AFTER_MS } from './limits.ts';
 import type { ReceiptFeed } from './receipt-feed.ts';
 import { RING_EVENTS } from './ring.ts';
 import type { Sink } from './sink.ts';
-import { Slots } from './slots.ts';
 import type { StreamCounts } from './stream-metrics.ts';
 
 /** Past these a new stream is refused with the error `RATE_LIMITED`. */

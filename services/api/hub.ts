@@ -1,6 +1,7 @@
 /** Who follows one lane in this process, and whose turn it is. It lives as long as somebody follows. */
 import type { LaneId } from '../../schema/ids.ts';
 import type { Loaded } from '../journal/lanes.ts';
+import type { Slots } from '../slots.ts';
 import { type AnswerBudget, Audience } from './audience.ts';
 import { Feed, type FeedOptions } from './feed.ts';
 import { Follower } from './follow.ts';
@@ -9,7 +10,6 @@ import type { Viewer } from './gate.ts';
 import type { ReceiptFeed } from './receipt-feed.ts';
 import type { ReceiptTable } from './receipt-table.ts';
 import type { Sink } from './sink.ts';
-import type { Slots } from './slots.ts';
 
 /** What all hubs of a process share. */
 export interface HubOptions extends FeedOptions {

@@ -7,6 +7,7 @@
  */
 import type { GraphQLError } from 'graphql';
 import type { DeviceId, LaneId, Millis, UserId } from '../../schema/ids.ts';
+import type { Slots } from '../slots.ts';
 import { patiently } from './catch-up.ts';
 import { publicError } from './errors.ts';
 import type { Operation } from './frames.ts';
@@ -14,7 +15,6 @@ import { type CatchUpParts, catchUp, type From } from './inbox-catch-up.ts';
 import { cursorOf, type InboxPlace } from './inbox-cursor.ts';
 import type { IndexedUser } from './inbox-index.ts';
 import { type Part, SharedPayload, type Sink } from './sink.ts';
-import type { Slots } from './slots.ts';
 import type { InboxMark, ReceiptFrame } from './sources.ts';
 
 /** Lanes that one reader reads at once. */

@@ -8,6 +8,7 @@ import type { Stoppable } from '../journal/journal.ts';
 import type { Lanes, Loaded } from '../journal/lanes.ts';
 import { sightOf } from '../lane/lane.ts';
 import type { Logger } from '../logger.ts';
+import { Slots } from '../slots.ts';
 import type { Devices, Settings } from '../views/devices.ts';
 import type { Mine, ReceiptBoard } from '../views/receipts.ts';
 import { readSeqOf, type Unread } from '../views/unread.ts';
@@ -18,7 +19,6 @@ import type { InboxReader } from './inbox-reader.ts';
 import { statesAsGiven } from './inbox-states.ts';
 import { SMALL_MEMBERS } from './receipt-table.ts';
 import { SharedPayload } from './sink.ts';
-import { Slots } from './slots.ts';
 import type { ReceiptFrame } from './sources.ts';
 
 /** As of the streams of conversations. */

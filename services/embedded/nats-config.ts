@@ -29,7 +29,7 @@ const APPS_SUBSCRIPTIONS = 1_000;
 
 const APPS = 'APPS';
 const MQTT = `${APPS}${MQTT_ACCOUNT_SUFFIX}`;
-/** The largest event, of a conversation with 10,000 members, is 0.8 MB; a request has 256 KiB at most. */
+/** The largest event, of a conversation with 10,000 members, is 0.8 MB, and an account has one limit for integrations and bridge. */
 const limitsOf = (payload: string): string =>
   `limits { max_connections: ${APPS_CONNECTIONS}, max_subscriptions: ${APPS_SUBSCRIPTIONS}, max_payload: ${payload} }`;
 
@@ -68,7 +68,8 @@ ${Object.entries(APPS_MAPPINGS)
   }
   ${MQTT} {
     jetstream: enabled
-    ${limitsOf('1MB')}
+    # Nothing but requests is published there.
+    ${limitsOf('272KB')}
     exports: [ { stream: ${quoted(MQTT_TO_APPS)} } ]
     imports: [ ${APPS_TO_MQTT.map((subject) => `{ stream: { account: ${APPS}, subject: ${quoted(subject)} } }`).join(', ')} ]
   }

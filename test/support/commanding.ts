@@ -91,7 +91,7 @@ export async function startCommanding(
     const own = openCommands({ config, ...stores, replay: ownReplay, registry, log: silent });
     const door = await openLink({ ...natsBridge, name: 'bridge service', log: silent });
     const { commands, observer } = own;
-    const service = await openService({ link: door, commands, version: '1.2.3', log: silent, observer });
+    const service = await openService({ links: [door], commands, version: '1.2.3', log: silent, observer });
     const stop = async (): Promise<void> => {
       await service.stop();
       await own.stop();

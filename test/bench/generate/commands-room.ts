@@ -43,7 +43,13 @@ serve<CommandsRoom>({
     const stores = { journal, receipts, integrations, mongo, history, lanes, reads };
     const replay = async () => ({ kind: 'not-found' }) as const;
     const own = openCommands({ ...stores, config, replay, registry: new Registry(), log });
-    const service = await openService({ link, commands: own.commands, version: '0.0.0', log, observer: own.observer });
+    const service = await openService({
+      links: [link],
+      commands: own.commands,
+      version: '0.0.0',
+      log,
+      observer: own.observer,
+    });
     stop = async () => {
       await service.stop();
       await own.stop();
