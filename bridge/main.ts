@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Registry } from 'prom-client';
 import { type Config, ConfigError } from '../services/config.ts';
 import { readTrust } from '../services/foreign-hosts.ts';
+import { lostStoreFigure } from '../services/journal/figures.ts';
 import { openIntegrations } from '../services/journal/integrations-jetstream.ts';
 import { openJetStreamJournal } from '../services/journal/jetstream.ts';
 import { Lanes } from '../services/journal/lanes.ts';
@@ -15,6 +16,7 @@ import type { Running } from '../services/run.ts';
 import { Mongo } from '../services/views/connect.ts';
 import { openHistory } from '../services/views/history.ts';
 import { openReads } from '../services/views/reads.ts';
+import { StoreCheck } from '../services/views/store-check.ts';
 import { openCallout } from './callout.ts';
 import { doorMetricsOf } from './door-metrics.ts';
 import { Floods } from './floods.ts';
@@ -93,18 +95,11 @@ async function openStores(config: Config, log: Logger, signal: AbortSignal, clos
   const mongo = new Mongo(config.mongo, log, { socketTimeoutMs: MONGO_ANSWER_MS, maxPoolSize: MONGO_POOL });
   const history = openHistory(config, log);
   closing.push(() => Promise.all([mongo.close(), history.close()]));
-  const lanes = new Lanes(journal, { maxWeight: LANES_WEIGHT, log });
-  return {
-    journal,
-    receipts,
-    integrations,
-    link,
-    commandLinks,
-    mongo,
-    history,
-    lanes,
-    reads: openReads(history, journal),
-  };
+  const check = new StoreCheck({ journal, mongo, log });
+  closing.push(async () => check.stop());
+  const lanes = new Lanes(journal, { maxWeight: LANES_WEIGHT, log, confirmEmpty: (id) => check.confirmEmpty(id) });
+  const reads = openReads(history, journal);
+  return { check, journal, receipts, integrations, link, commandLinks, mongo, history, lanes, reads };
 }
 type Stores = Awaited<ReturnType<typeof openStores>>;
 
@@ -125,6 +120,7 @@ async function openDoors(opening: Opening, stores: Stores): Promise<void> {
     closing.push(() => part.stop());
     return part;
   };
+  lostStoreFigure([registry], () => stores.check.lost);
   const { appStreams } = config;
   const pump = keep(await openPump({ ...stores, appStreams, registry, clock: Date.now, log }, stopping));
   const replay = pump.replay.bind(pump);

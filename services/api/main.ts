@@ -3,6 +3,7 @@ import type { GraphQLSchema } from 'graphql';
 import type { Registry } from 'prom-client';
 import { Buckets, Counts, workOf } from '../buckets.ts';
 import type { Config } from '../config.ts';
+import { lostStoreFigure } from '../journal/figures.ts';
 import type { Journal } from '../journal/journal.ts';
 import { Marking } from '../journal/marking.ts';
 import { Receipts } from '../journal/receipts.ts';
@@ -116,6 +117,7 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
   const counts = newStreamCounts();
   registerStreamMetrics(registry, counts, () => followed.deliveries.size);
   registerInboxMetrics(registry, () => followed.inboxes);
+  lostStoreFigure([registry], () => stores.check.lost);
   const submit = new Submit(journal, lanes, reads, {
     rules: { ...DEFAULT_RULES, create: config.create, membersAdd: config.membersAdd },
     clock: Date.now,

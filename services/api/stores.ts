@@ -14,6 +14,7 @@ import { openDevices } from '../views/devices.ts';
 import { openHistory } from '../views/history.ts';
 import { openReads } from '../views/reads.ts';
 import { openReceiptBoard } from '../views/receipts.ts';
+import { StoreCheck } from '../views/store-check.ts';
 import { openUnread } from '../views/unread.ts';
 import { openUserLanes } from '../views/user-lanes.ts';
 
@@ -61,7 +62,8 @@ export type Stores = ReturnType<typeof openStores>;
 export function openStores(config: Config, log: Logger, { journal, receipts, bell }: Connections) {
   const history = openHistory(config, log);
   const mongo = new Mongo(config.mongo, log, { socketTimeoutMs: MONGO_ANSWER_MS, maxPoolSize: MONGO_POOL });
-  const lanes = new Lanes(journal, { maxWeight: LANES_WEIGHT, log });
+  const check = new StoreCheck({ journal, mongo, log });
+  const lanes = new Lanes(journal, { maxWeight: LANES_WEIGHT, log, confirmEmpty: (id) => check.confirmEmpty(id) });
   const reads = openReads(history, journal);
   const devices = openDevices(mongo, log);
   const board = openReceiptBoard({ receipts, mongo, log });
@@ -70,6 +72,7 @@ export function openStores(config: Config, log: Logger, { journal, receipts, bel
   const deliveries = openDeliveries({ mongo, board, devices, reads, bell, log });
   return {
     history,
+    check,
     lanes,
     reads,
     devices,
@@ -78,6 +81,7 @@ export function openStores(config: Config, log: Logger, { journal, receipts, bel
     deliveries,
     userLanes,
     close: async (): Promise<void> => {
+      check.stop();
       await board.stop();
       await Promise.all([history.close(), mongo.close()]);
     },

@@ -9,6 +9,22 @@ const BEHIND_MOST = 10_000;
 /** Where a listener on every address is reached from here. */
 export const reachable = (host: string): string => (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host);
 
+/** Whether the api finds in the store what history was made from. */
+export function checkStore(settings: Settings): Promise<Finding[]> {
+  return checkRoom(settings, 'api', 'nothing is accepted', (figures) => {
+    const lost = [...figures.matchAll(/^lanes_lost_store_partitions\{[^}]*partition="(\d+)"[^}]*\} 1$/gm)].map(
+      ([, p]) => p,
+    );
+    if (lost.length === 0) return { state: 'ok', what: 'store', says: 'it holds what history was made from' };
+    const says = `partition ${lost.join(', ')}: history holds conversations that are not in the store`;
+    return bad(
+      'store',
+      says,
+      'restore its files; or, where they are gone for good, see "lost store" in docs/operations.md',
+    );
+  });
+}
+
 /** How far it is behind, and what it had to park. */
 export function checkProjector(settings: Settings): Promise<Finding[]> {
   return checkRoom(settings, 'projector', 'history waits, sends go on', (figures) => {

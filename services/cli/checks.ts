@@ -10,7 +10,7 @@ import { inspectTopology } from '../journal/jetstream.ts';
 import type { StreamReport, TopologyReport } from '../journal/topology.ts';
 import { createLogger, type Logger } from '../logger.ts';
 import { checkDoors } from './check-doors.ts';
-import { checkNotifier, checkProjector, reachable } from './check-rooms.ts';
+import { checkNotifier, checkProjector, checkStore, reachable } from './check-rooms.ts';
 
 const ANSWER_MS = 3000;
 const DISK_FREE_LEAST = 0.05;
@@ -49,6 +49,7 @@ export async function examine(tell: (finding: Finding) => void): Promise<Finding
     if (nats.every(({ state }) => state === 'ok')) add(await checkDoors(config));
     add(await checkMongo(config));
     add(await checkApi(settings));
+    add(await checkStore(settings));
     add(await checkProjector(settings));
     add(await checkNotifier(settings));
   } catch (error) {

@@ -1,5 +1,5 @@
 /** What writing lanes and receipts costs, the same figures in every room that writes. */
-import { Counter, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Outcome } from '../../schema/commands.ts';
 import type { ReceiptsObserver } from './receipts.ts';
 import type { SubmitObserver } from './submit.ts';
@@ -28,6 +28,20 @@ export function receiptFigures(registers: Registry[]): ReceiptsObserver {
       appends.observe(tookMs / 1000);
     },
   };
+}
+
+/** `lost`: as it is when the figure is read. */
+export function lostStoreFigure(registers: Registry[], lost: () => readonly number[]): void {
+  new Gauge({
+    name: 'lanes_lost_store_partitions',
+    help: '1: the stream is not the one that history was made from; its conversations that only history holds are UNAVAILABLE.',
+    labelNames: ['partition'],
+    registers,
+    collect() {
+      this.reset();
+      for (const partition of lost()) this.set({ partition }, 1);
+    },
+  });
 }
 
 export function submitFigures(registers: Registry[]): Omit<SubmitObserver, 'found'> {

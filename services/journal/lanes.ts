@@ -37,10 +37,16 @@ interface Entry {
   connection: number;
 }
 
+export interface LanesOptions {
+  readonly maxWeight: number;
+  readonly log: Logger;
+  /** Settles where a lane without a record is one that never was; throws JournalUnavailable where it may have been lost. */
+  readonly confirmEmpty?: (id: LaneId) => Promise<void>;
+}
+
 export class Lanes {
   readonly #journal: Journal;
-  readonly #log: Logger;
-  readonly #maxWeight: number;
+  readonly #options: LanesOptions;
   #weight = 0;
   /** In order of use, the longest unused first. */
   readonly #cache = new Map<LaneId, Entry>();
@@ -50,10 +56,9 @@ export class Lanes {
   /** Counts them: behind each new one may be a store that was restored, or made anew. */
   #connection = 0;
 
-  constructor(journal: Journal, options: { maxWeight: number; log: Logger }) {
+  constructor(journal: Journal, options: LanesOptions) {
     this.#journal = journal;
-    this.#maxWeight = options.maxWeight;
-    this.#log = options.log;
+    this.#options = options;
     journal.onReconnect(() => this.#connection++);
   }
 
@@ -203,6 +208,7 @@ export class Lanes {
         loaded = { lane: laneOfSnapshot(snapshot.state), revision: snapshot.revision, recordId: snapshot.recordId };
     }
     loaded = await this.#readOn(loaded, connection, loaded.lane.seq);
+    if (loaded.revision === 0) await this.#options.confirmEmpty?.(id);
     const entry = this.#cache.get(id);
     if (entry && entry.loaded.lane.seq - entry.snapshotSeq >= SNAPSHOT_EVENTS) this.#writeSnapshot(entry);
     return loaded;
@@ -257,7 +263,7 @@ export class Lanes {
     });
     this.#weight += weight;
     for (const longestUnused of this.#cache.keys()) {
-      if (this.#weight <= this.#maxWeight || longestUnused === id) break;
+      if (this.#weight <= this.#options.maxWeight || longestUnused === id) break;
       this.forget(longestUnused);
     }
   }
@@ -270,7 +276,7 @@ export class Lanes {
     entry.snapshotSeq = lane.seq;
     this.#journal
       .writeSnapshot(lane.id, { revision, recordId, state: snapshotOf(lane) })
-      .then((written) => this.#log.debug({ lane: lane.id, seq: lane.seq, written }, 'snapshot'))
+      .then((written) => this.#options.log.debug({ lane: lane.id, seq: lane.seq, written }, 'snapshot'))
       .finally(() => this.#snapshotWrites--);
   }
 }
