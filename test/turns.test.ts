@@ -1,7 +1,7 @@
 /** Who of what a notifier holds is worked on: whatever one conversation has to do, the others have their turns. */
 import { expect, test } from 'vitest';
 import type { LaneId } from '../schema/ids.ts';
-import { FairLine } from '../services/notifier/fair-line.ts';
+import { FairLine } from '../services/fair-line.ts';
 import { Turns } from '../services/notifier/turns.ts';
 import { laneId } from './support/scribe.ts';
 

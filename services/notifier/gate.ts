@@ -4,9 +4,9 @@
  * not run over.
  */
 import type { LaneId, Millis } from '../../schema/ids.ts';
+import { FairLine } from '../fair-line.ts';
 import type { Patience } from '../patience.ts';
 import { Circuit, type Health } from './circuit.ts';
-import { FairLine } from './fair-line.ts';
 
 export interface GateLimits {
   readonly underWay: number;

@@ -4,8 +4,8 @@
  */
 
 import type { LaneId } from '../../schema/ids.ts';
+import { FairLine } from '../fair-line.ts';
 import type { PushAddress, PushProviderName } from '../views/push-address.ts';
-import { FairLine } from './fair-line.ts';
 import type { PushMessage, PushProvider, PushResult } from './push.ts';
 
 /** Pushes that a provider has been given and has not answered: fewer than its own line takes. */
