@@ -8,10 +8,12 @@ import { appEvent, appStream, partitionOf } from '../schema/subjects.ts';
 import { ApiRefusal, type Questions } from '../services/journal/ask.ts';
 import { type Journal, JournalUnavailable } from '../services/journal/journal.ts';
 import type { Link } from '../services/journal/link.ts';
+import type { Place } from '../services/journal/place.ts';
 import type { Logger } from '../services/logger.ts';
-import { appStreamOf, ensureStream, readLast, readStream } from './app-streams.ts';
+import { appStreamOf, ensureStream, readLast } from './app-streams.ts';
 import { AppWriter, type Item, type Tail, type WriteOptions } from './app-writer.ts';
 import { externalReset, type ResetReason } from './external.ts';
+import { move, type Reach, reachFrom } from './reach.ts';
 import type { Tails } from './tails.ts';
 
 export interface FeedParts {
@@ -37,32 +39,6 @@ export type Delivered =
   | { readonly kind: 'done' }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'refused'; readonly isFull?: boolean; readonly isSlow?: boolean; readonly message: string };
-
-/** Everything up to `positions[p]` is in the stream or was; nothing below `since[p]` ever was, in this stream. */
-export interface Reach {
-  positions: number[];
-  since: number[];
-  /** Which stream it was, and whether it saw everything: '' where there was none. */
-  stream: string;
-  /** How often a partition was found to be shorter than it had been; and which, if any. */
-  restores: number;
-  rebuilt: (Rebuilt | null)[];
-}
-/**
- * The partition was restored: what lies in the integration's stream up to `upTo` may be of events that are none any more, where
- * the lane has others from revision `from` on.
- */
-export interface Rebuilt {
-  readonly from: number;
-  readonly upTo: number;
-}
-export const reachFrom = (positions: number[]): Reach => ({
-  positions,
-  since: positions.map((at) => at + 1),
-  stream: '',
-  restores: 0,
-  rebuilt: positions.map(() => null),
-});
 
 /** Above this share of its bytes a stream takes only what makes room in it. */
 const FULL_SHARE = 0.95;
@@ -117,20 +93,14 @@ export class AppFeed {
     return had;
   }
 
-  /** The partition ends at `end` and was longer: it was restored. Throws JournalUnavailable. */
-  async restored(partition: number, end: number): Promise<void> {
-    const info = await readStream(this.#parts.questions, this.name);
-    this.reach.positions[partition] = end;
-    this.reach.since[partition] = end + 1;
-    this.reach.rebuilt[partition] = { from: end + 1, upTo: info?.state.last_seq ?? 0 };
-    this.reach.restores++;
-    this.isMoved = true;
+  moveTo(partition: number, place: Place): void {
+    if (move(this.reach, partition, place)) this.isMoved = true;
   }
 
-  moveTo(partition: number, revision: number): void {
-    if ((this.reach.positions[partition] as number) >= revision) return;
-    this.reach.positions[partition] = revision;
-    this.isMoved = true;
+  /** What lies there is read again before anything is left out because it lies there: the server may have lost some of it. */
+  forgetTails(): void {
+    this.#stream++;
+    this.writer.forget();
   }
 
   /** Makes the stream where it is missing, and notices where it is another than before. Throws JournalUnavailable, ApiRefusal. */
@@ -154,9 +124,9 @@ export class AppFeed {
         { app: this.app, stream },
         'the stream of an integration is another than before; it goes on in the new one',
       );
-    this.#stream++;
-    this.writer.forget();
-    this.reach = { ...reachFrom(this.reach.positions), restores: this.reach.restores, stream };
+    this.forgetTails();
+    const { positions, records, restores } = this.reach;
+    this.reach = { ...reachFrom(positions), records, restores, stream };
     this.isMoved = true;
   }
 

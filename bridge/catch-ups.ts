@@ -153,7 +153,8 @@ export class CatchUps {
   }
 
   /** The one that waits longest, and all that are shortly ahead of it. */
-  #next({ partition, has }: PumpPartition): readonly Behind[] {
+  #next({ partition, has, isStanding }: PumpPartition): readonly Behind[] {
+    if (isStanding) return [];
     const now = this.#parts.clock();
     const waiting = [...this.#behind.values()].filter((one) => one.notBefore <= now && !has(one.feed.app));
     const turnOf = (one: Behind): number => one.turns.get(partition) ?? 0;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Registry } from 'prom-client';
 import { type Config, ConfigError } from '../services/config.ts';
 import { readTrust } from '../services/foreign-hosts.ts';
+import { Halts } from '../services/halt-metrics.ts';
 import { lostStoreFigure } from '../services/journal/figures.ts';
 import { openIntegrations } from '../services/journal/integrations-jetstream.ts';
 import { openJetStreamJournal } from '../services/journal/jetstream.ts';
@@ -52,15 +53,16 @@ export async function start(
 ): Promise<Running> {
   keepHeapSmall();
   const registry = createRegistry('bridge');
+  const halts = new Halts(registry);
   const closing: Closing = [];
   const close = async (): Promise<void> => {
     for (const one of closing.splice(0).reverse()) await one();
   };
   try {
-    const admin = await startAdmin({ host: config.adminHost, port: adminPortOf(config, 'bridge'), registry });
+    const admin = await startAdmin({ host: config.adminHost, port: adminPortOf(config, 'bridge'), registry, halts });
     closing.push(() => admin.stop());
     const stores = await openStores(config, log, stopping, closing);
-    await openDoors({ config, log, stopping, registry, closing, testing }, stores);
+    await openDoors({ config, log, stopping, registry, halts, closing, testing }, stores);
     return { stop: close };
   } catch (error) {
     await close();
@@ -108,13 +110,14 @@ interface Opening {
   readonly log: Logger;
   readonly stopping: AbortSignal;
   readonly registry: Registry;
+  readonly halts: Halts;
   readonly closing: Closing;
   readonly testing: Testing;
 }
 
 /** Events are on their way before anybody is let in, and who is let in finds whoever answers. */
 async function openDoors(opening: Opening, stores: Stores): Promise<void> {
-  const { config, log, stopping, registry, closing, testing } = opening;
+  const { config, log, stopping, registry, halts, closing, testing } = opening;
   const { integrations, link, commandLinks: links } = stores;
   const keep = <T extends { stop(): Promise<unknown> }>(part: T): T => {
     closing.push(() => part.stop());
@@ -122,7 +125,9 @@ async function openDoors(opening: Opening, stores: Stores): Promise<void> {
   };
   lostStoreFigure([registry], () => stores.check.lost);
   const { appStreams } = config;
-  const pump = keep(await openPump({ ...stores, appStreams, registry, clock: Date.now, log }, stopping));
+  const pump = keep(
+    await openPump({ ...stores, appStreams, registry, onHalt: halts.of('bridge'), clock: Date.now, log }, stopping),
+  );
   const replay = pump.replay.bind(pump);
   const { commands, observer } = keep(openCommands({ ...stores, config, replay, registry, log }));
   const floods = new Floods(log);

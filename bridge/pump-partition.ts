@@ -3,8 +3,9 @@
  * does not take it is left behind, at its own position, and holds up nobody (catch-ups.ts brings it back).
  */
 import type { LaneEvent } from '../schema/events.ts';
-import { type AppId, type LaneId, type Revision, revisionOf } from '../schema/ids.ts';
+import { type AppId, type LaneId, revisionOf } from '../schema/ids.ts';
 import type { Journal, StoredRecord } from '../services/journal/journal.ts';
+import type { Place } from '../services/journal/place.ts';
 import type { Logger } from '../services/logger.ts';
 import { pause, persist } from '../services/persist.ts';
 import type { AppFeed, Delivered, FeedEvent } from './app-feed.ts';
@@ -34,14 +35,23 @@ export class PumpPartition {
   readonly #parts: PartitionParts;
   readonly #inStep = new Map<AppId, AppFeed>();
   /** Every record up to it was delivered to whoever was in step; and what is under way. */
-  cursor: Revision;
-  #handed: Revision;
+  #cursor: Place = { revision: revisionOf(0) };
+  #handed = revisionOf(0);
+  /** It is not known, or not so, that its stream is the one that was read: nobody gets anything of it. */
+  isStanding = true;
 
-  constructor(parts: PartitionParts, partition: number, cursor: Revision) {
+  constructor(parts: PartitionParts, partition: number) {
     this.#parts = parts;
     this.partition = partition;
-    this.cursor = cursor;
-    this.#handed = cursor;
+  }
+
+  /** Before `run`. Who is not there yet has first to read on. */
+  goOnAt(place: Place): void {
+    this.#cursor = place;
+    this.#handed = place.revision;
+    this.isStanding = false;
+    for (const feed of this.#inStep.values())
+      if ((feed.reach.positions[this.partition] as number) < place.revision) this.leave(feed.app);
   }
 
   /** True: from now on it gets what comes. False: it has first to read on. */
@@ -57,20 +67,21 @@ export class PumpPartition {
 
   readonly has = (app: AppId): boolean => this.#inStep.has(app);
 
-  /** Until `signal` aborts; what is under way then is given up where it stands. */
+  /** Until `signal` aborts; what is under way then is given up where it stands. Throws OtherStream. */
   async run(signal: AbortSignal): Promise<void> {
     const { journal, log } = this.#parts;
-    const from = revisionOf(this.cursor + 1);
-    for await (const batch of journal.consume(this.partition, from, { maxBatch: BATCH_RECORDS, signal })) {
-      const end = (batch.at(-1) as StoredRecord).revision;
-      this.#handed = end;
+    const { revision, id: after } = this.#cursor;
+    const options = { maxBatch: BATCH_RECORDS, signal, after };
+    for await (const batch of journal.consume(this.partition, revisionOf(revision + 1), options)) {
+      const end = placeAt(batch.at(-1) as StoredRecord);
+      this.#handed = end.revision;
       const feeds = [...this.#inStep.values()];
       if (feeds.length > 0) {
         const work = () => workOf(this.#parts.companies, batch, feeds, this.partition);
         await this.#deliver(feeds, await persist('companies', work, { signal, log }), batch, signal);
       }
       if (signal.aborted) return;
-      this.cursor = end;
+      this.#cursor = end;
     }
   }
 
@@ -80,7 +91,7 @@ export class PumpPartition {
     batch: readonly StoredRecord[],
     signal: AbortSignal,
   ): Promise<void> {
-    const end = (batch.at(-1) as StoredRecord).revision;
+    const end = placeAt(batch.at(-1) as StoredRecord);
     const late = new AbortController();
     const either = AbortSignal.any([signal, late.signal]);
     const open = new Set<AppFeed>();
@@ -110,7 +121,7 @@ export class PumpPartition {
     if (events > 0) this.#parts.onDelivered(events, (batch[0] as StoredRecord).storedAt);
   }
 
-  #took(feed: AppFeed, end: Revision): void {
+  #took(feed: AppFeed, end: Place): void {
     if (this.#inStep.get(feed.app) === feed) feed.moveTo(this.partition, end);
   }
 
@@ -120,6 +131,10 @@ export class PumpPartition {
     this.#parts.onLeft(feed, this.partition, outcome, rest);
   }
 }
+
+export const placeAt = ({ revision, record, storedAt: at }: StoredRecord): Place => ({
+  ...{ revision, id: record?.id ?? null, at },
+});
 
 /**
  * Settles when at most half of them are left, and nothing has come of these for so long. What this process or the whole store was

@@ -5,16 +5,17 @@
  */
 import type { Registry } from 'prom-client';
 import type { AppId, Millis } from '../schema/ids.ts';
-import { type Revision, revisionOf } from '../schema/ids.ts';
+import type { OnHalt } from '../services/halt-metrics.ts';
 import { ApiRefusal, Questions } from '../services/journal/ask.ts';
 import { firstSince } from '../services/journal/by-time.ts';
 import type { Integration, Integrations } from '../services/journal/integrations.ts';
 import type { Journal } from '../services/journal/journal.ts';
 import { Lanes } from '../services/journal/lanes.ts';
 import type { Link } from '../services/journal/link.ts';
+import { OtherStream, type Place } from '../services/journal/place.ts';
 import type { Logger } from '../services/logger.ts';
 import { Abandoned, pause, persist } from '../services/persist.ts';
-import { AppFeed, type Delivered, type FeedParts, type Reach, reachFrom } from './app-feed.ts';
+import { AppFeed, type Delivered, type FeedParts } from './app-feed.ts';
 import { bridgeStreamsOf, ensureStream } from './app-streams.ts';
 import { CatchUps, type Left } from './catch-ups.ts';
 import { Companies } from './companies.ts';
@@ -22,9 +23,11 @@ import { DeadLetters } from './dead-letters.ts';
 import { eventMetrics } from './event-metrics.ts';
 import { behindOf } from './lag.ts';
 import { PumpPartition } from './pump-partition.ts';
+import { type Reach, reachFrom } from './reach.ts';
 import { Reaches } from './reaches.ts';
 import { type ReplayAnswer, type ReplayAsk, Replays } from './replays.ts';
 import { Retention } from './retention.ts';
+import { placeToGoOn } from './stand-still.ts';
 import { Tails } from './tails.ts';
 
 export interface PumpParts {
@@ -36,6 +39,7 @@ export interface PumpParts {
   /** What an integration's stream holds at the most. */
   readonly appStreams: { readonly retentionMs: number; readonly maxBytes: number };
   readonly registry: Registry;
+  readonly onHalt: OnHalt;
   readonly clock: () => Millis;
   readonly log: Logger;
 }
@@ -108,9 +112,6 @@ class EventPump implements Pump {
     for (let i = 0; i < live.length; i += ADMIT_AT_ONCE)
       await Promise.all(live.slice(i, i + ADMIT_AT_ONCE).map((integration) => this.#open(integration, signal)));
     const indexes = Array.from({ length: journal.partitions }, (_, p) => p);
-    const ends = await Promise.all(
-      indexes.map((p) => persist('partitions', () => journal.partitionEnd(p), { signal, log })),
-    );
     // Lanes that are looked at once are not kept: who is in them is.
     const lanes = new Lanes(journal, { maxWeight: LANES_WEIGHT, log });
     const companies = new Companies({ journal, lanes, log }, COMPANIES);
@@ -120,9 +121,7 @@ class EventPump implements Pump {
         this.#left(feed, { partition, outcome, rest }),
       onDelivered: (events: number, storedAt: Millis) => this.#metrics.delivered(events, clock() - storedAt),
     };
-    const cursors: Revision[] = [];
-    for (const p of indexes) cursors.push(await this.#cursorOf(p, ends[p] as Revision));
-    this.#partitions = indexes.map((p) => new PumpPartition(partitionParts, p, cursors[p] as Revision));
+    this.#partitions = indexes.map((p) => new PumpPartition(partitionParts, p));
     const onFull = ({ app }: AppFeed) => this.#retention?.makeRoom(app);
     const catchUps = new CatchUps(
       { journal, lanes, clock, log, partitions: this.#partitions, onFull },
@@ -131,7 +130,10 @@ class EventPump implements Pump {
     this.#catchUps = catchUps;
     for (const feed of this.#feeds.values()) catchUps.bring(feed);
     const listening = integrations.listen((integration) => this.#changed(integration));
-    this.#stopping.signal.addEventListener('abort', () => listening.stop());
+    const returns = this.#parts.link.onChange((up) => {
+      if (up) for (const feed of this.#feeds.values()) feed.forgetTails();
+    });
+    for (const one of [listening, returns]) this.#stopping.signal.addEventListener('abort', () => one.stop());
     for (const integration of integrations.list()) this.#changed(integration);
     const { questions } = this.#feedParts;
     this.#dead = new DeadLetters({ ...this.#parts, questions, onDead: this.#metrics.dead });
@@ -160,31 +162,41 @@ class EventPump implements Pump {
     );
   }
 
-  /** The farthest that anybody was; where nobody was, the end. */
-  async #cursorOf(partition: number, end: Revision): Promise<Revision> {
-    const { log } = this.#parts;
-    for (const feed of this.#feeds.values())
-      if ((feed.reach.positions[partition] as number) > end) {
-        log.error(
-          { alarm: 'other stream', partition, app: feed.app, end },
-          'a partition is shorter than it was: it was restored; integrations go on at its end',
-        );
-        await persist('restore', () => feed.restored(partition, end), { signal: this.#stopping.signal, log });
-      }
-    const positions = [...this.#feeds.values()].map(({ reach }) => reach.positions[partition] as number);
-    return positions.length === 0 ? end : revisionOf(Math.max(...positions));
-  }
-
   async #run(partition: PumpPartition): Promise<void> {
     const { signal } = this.#stopping;
+    const { log } = this.#parts;
     while (!signal.aborted)
       try {
+        partition.goOnAt(await this.#placeToGoOn(partition));
+        for (const feed of this.#feeds.values()) if (!partition.has(feed.app)) this.#catchUps?.bring(feed);
         await partition.run(signal);
       } catch (error) {
         if (error instanceof Abandoned) return;
-        this.#parts.log.error({ err: error, partition: partition.partition }, 'a partition stopped; it is begun again');
+        partition.isStanding = true;
+        const index = partition.partition;
+        if (error instanceof OtherStream)
+          log.warn({ partition: index, reason: error.message }, 'a partition is another one');
+        else log.error({ err: error, partition: index }, 'a partition stopped; it is begun again');
         await pause(WRITE_EVERY_MS, signal);
       }
+  }
+
+  #placeToGoOn(partition: PumpPartition): Promise<Place> {
+    const { journal, log, onHalt } = this.#parts;
+    return placeToGoOn(
+      {
+        ...{ journal, log },
+        feeds: () => [...this.#feeds.values()],
+        readReach: ({ app }) => this.#reaches.read(app),
+        onAdopted: (feed, partitions) => {
+          feed.forgetTails();
+          for (const p of partitions) this.#partitions[p]?.leave(feed.app);
+        },
+        onHalt,
+      },
+      partition.partition,
+      this.#stopping.signal,
+    );
   }
 
   #left(feed: AppFeed, left: Left): void {

@@ -9,8 +9,9 @@ import type { Questions } from '../services/journal/ask.ts';
 import { JournalUnavailable } from '../services/journal/journal.ts';
 import type { Link } from '../services/journal/link.ts';
 import { expectedHeader } from '../services/journal/message.ts';
-import type { AppFeed, Reach, Rebuilt } from './app-feed.ts';
+import type { AppFeed } from './app-feed.ts';
 import { readLast } from './app-streams.ts';
+import { type Known, mergedOf, type Reach, type Rebuilt } from './reach.ts';
 
 interface Stored {
   readonly v: 1;
@@ -21,6 +22,8 @@ interface Stored {
   /** Counts the restores that were noticed. */
   readonly e?: number;
   readonly r?: readonly (Rebuilt | null)[];
+  /** Of the record at each position. Not there in what an earlier version wrote. */
+  readonly i?: readonly (Known | null)[];
 }
 
 const TRIES = 5;
@@ -44,7 +47,7 @@ export class Reaches {
   }
 
   /** Throws JournalUnavailable; then it may be written or not, and both are true. */
-  async write(feed: AppFeed): Promise<void> {
+  async write(feed: Pick<AppFeed, 'app' | 'reach' | 'isMoved'>): Promise<void> {
     let at = this.#written.get(feed.app);
     this.#written.delete(feed.app);
     for (let tries = 0; tries < TRIES; tries++) {
@@ -74,8 +77,8 @@ export class Reaches {
 
   /** Undefined: another bridge was first. */
   async #put(app: AppId, reach: Reach, expected: number): Promise<number | undefined> {
-    const { positions: p, since: s, stream, restores: e, rebuilt: r } = reach;
-    const stored: Stored = { v: 1, p, s, stream, ...(e === 0 ? {} : { e, r }) };
+    const { positions: p, records: i, since: s, stream, restores: e, rebuilt: r } = reach;
+    const stored: Stored = { v: 1, p, i, s, stream, ...(e === 0 ? {} : { e, r }) };
     const payload = Buffer.from(JSON.stringify(stored));
     const answer = await this.#questions.publish(bridgePosition(app), payload, expectedHeader(revisionOf(expected)));
     const outcome = answer && outcomeOf(answer);
@@ -92,19 +95,10 @@ export class Reaches {
     const reach = fits
       ? {
           ...{ positions: [...stored.p], since: [...stored.s], stream: stored.stream },
+          records: [...(stored.i ?? stored.p.map(() => null))],
           ...{ restores: stored.e ?? 0, rebuilt: [...(stored.r ?? stored.p.map(() => null))] },
         }
       : undefined;
     return { at: last?.at ?? 0, reach };
   }
-}
-
-/** Who noticed a restore knows better; of two streams under the name the newer counts: what was delivered to the older is not in it. */
-export function mergedOf(one: Reach, other: Reach): Reach {
-  if (one.restores !== other.restores) return one.restores > other.restores ? one : other;
-  const positions = one.positions.map((at, p) => Math.max(at, other.positions[p] as number));
-  const newer = one.stream > other.stream ? one : other;
-  const since =
-    one.stream === other.stream ? one.since.map((at, p) => Math.min(at, other.since[p] as number)) : [...newer.since];
-  return { ...newer, positions, since };
 }

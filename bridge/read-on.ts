@@ -6,7 +6,8 @@ import { persist } from '../services/persist.ts';
 import type { AppFeed, Delivered } from './app-feed.ts';
 import type { Behind } from './catch-ups.ts';
 import { Companies, type CompaniesParts } from './companies.ts';
-import { deliverWork, type PumpPartition, workOf } from './pump-partition.ts';
+import { deliverWork, type PumpPartition, placeAt, workOf } from './pump-partition.ts';
+import { placeOf } from './reach.ts';
 
 export interface ReadOnParts extends CompaniesParts {
   readonly journal: Journal;
@@ -52,13 +53,16 @@ export class ReadOn {
       hearing,
     );
     if (left.length === 0) return;
-    const from = Math.min(...left.map(({ feed }) => feed.reach.positions[partition] as number)) + 1;
+    const { revision, id } = left
+      .map(({ feed }) => placeOf(feed.reach, partition))
+      .reduce((least, place) => (place.revision < least.revision ? place : least));
     const turn = AbortSignal.any([signal, AbortSignal.timeout(TURN_MS)]);
-    for await (const batch of journal.consume(partition, revisionOf(from), { maxBatch: BATCH_RECORDS, signal: turn })) {
+    const options = { maxBatch: BATCH_RECORDS, signal: turn, after: id };
+    for await (const batch of journal.consume(partition, revisionOf(revision + 1), options)) {
       const feeds = left.map(({ feed }) => feed);
       const make = () => workOf(this.#companies, batch, feeds, partition);
       const work = await persist('companies', make, { signal, log });
-      const end = (batch.at(-1) as StoredRecord).revision;
+      const end = placeAt(batch.at(-1) as StoredRecord);
       const outcomes = await Promise.all(left.map(({ feed }) => deliver(feed, work.get(feed), signal)));
       const took: Behind[] = [];
       for (const [i, behind] of left.entries()) {

@@ -1,10 +1,15 @@
 /** What integrations are sent when something is killed, full, deleted, slow, or done by two at once. */
 import { connect } from 'nats';
+import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { resumeBridge } from '../bridge/resume.ts';
 import { revisionOf } from '../schema/ids.ts';
 import { appEvent, appStream, laneStream } from '../schema/subjects.ts';
+import type { NatsAddress } from '../services/config.ts';
 import type { StoredRecord } from '../services/journal/journal.ts';
+import { openLink } from '../services/journal/link.ts';
 import { app, type Bridging, type Got, Reader, range, startBridging } from './support/bridging.ts';
+import { silent } from './support/projecting.ts';
 import { laneId, until } from './support/scribe.ts';
 
 const LANES = ['o1', 'o2', 'o3', 'o4'].map(laneId);
@@ -201,11 +206,28 @@ describe('events for integrations, when something goes wrong', () => {
       ({ seq, duplicate }) => seq > 11 * LANES.length + 1 && !duplicate,
     );
     await manager.streams.purge('APP_r1', { filter: probe });
-    await bridging.startPump();
+    const alarms: string[] = [];
+    await bridging.startPump({}, pino({ level: 'error' }, { write: (line) => void alarms.push(line) }));
     for (const lane of LANES) {
       await scribe.create(lane, 'app_r1');
       await scribe.say(lane, 2);
     }
+    await until(
+      () => alarms.filter((line) => line.includes('"halted"')).length,
+      (halted) => halted === 2,
+    );
+    const link = await openLink({ ...(bridging.config.natsBridge as NatsAddress), name: 'test resume', log: silent });
+    const { journal, registry: integrations } = bridging;
+    for (const p of [0, 1])
+      expect(
+        await resumeBridge(
+          { journal, integrations, link },
+          p,
+          { kind: 'from', revision: 1 },
+          new AbortController().signal,
+        ),
+      ).toEqual([{ app: 'r1', revision: 0 }]);
+    await link.close();
     await until(
       () => stored('r1'),
       (now) => now === 15 * LANES.length,

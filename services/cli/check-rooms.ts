@@ -5,6 +5,7 @@ import type { Finding } from './checks.ts';
 
 const ANSWER_MS = 3000;
 const BEHIND_MOST = 10_000;
+const NO_ANSWER = 'does not answer';
 
 /** Where a listener on every address is reached from here. */
 export const reachable = (host: string): string => (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host);
@@ -57,6 +58,12 @@ export function checkNotifier(settings: Settings): Promise<Finding[]> {
   });
 }
 
+/** Where it runs: whether it does, the doors tell. */
+export async function checkBridge(settings: Settings): Promise<Finding[]> {
+  const findings = await checkRoom(settings, 'bridge', '', () => ({ state: 'ok', what: 'bridge', says: 'runs' }));
+  return findings.filter(({ says }) => !says.endsWith(NO_ANSWER));
+}
+
 async function checkRoom(
   settings: Settings,
   room: Room,
@@ -69,7 +76,7 @@ async function checkRoom(
     const figures = await answer.text();
     return [...haltedIn(figures, room), judge(figures)];
   } catch {
-    return [bad(room, `${url} does not answer`, `run "npm start" or "lanes ${room}"; ${meanwhile}`)];
+    return [bad(room, `${url} ${NO_ANSWER}`, `run "npm start" or "lanes ${room}"; ${meanwhile}`)];
   }
 }
 

@@ -10,7 +10,7 @@ import { inspectTopology } from '../journal/jetstream.ts';
 import type { StreamReport, TopologyReport } from '../journal/topology.ts';
 import { createLogger, type Logger } from '../logger.ts';
 import { checkDoors } from './check-doors.ts';
-import { checkNotifier, checkProjector, checkStore, reachable } from './check-rooms.ts';
+import { checkBridge, checkNotifier, checkProjector, checkStore, reachable } from './check-rooms.ts';
 
 const ANSWER_MS = 3000;
 const DISK_FREE_LEAST = 0.05;
@@ -52,6 +52,7 @@ export async function examine(tell: (finding: Finding) => void): Promise<Finding
     add(await checkStore(settings));
     add(await checkProjector(settings));
     add(await checkNotifier(settings));
+    add(await checkBridge(settings));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     add([{ state: 'bad', what: 'settings', says: error.message, mend: 'correct that, then run this again' }]);

@@ -16,6 +16,7 @@ const SERVICES: Readonly<Record<string, () => Promise<{ readonly resuming: With 
   projector: () => import('./resume-projector.ts'),
   receipts: () => import('./resume-receipts.ts'),
   notifier: () => import('./resume-notifier.ts'),
+  bridge: () => import('./resume-bridge.ts'),
 };
 
 export const command: Command = {

@@ -15,7 +15,7 @@ export interface StandParts<P extends Place> {
   readonly partition: number;
   /** As it is stored now. */
   readonly placeOf: () => Promise<P>;
-  readonly whyOther: (place: Place) => Promise<string | undefined>;
+  readonly whyOther: (place: P) => Promise<string | undefined>;
   /** Awaited before anything else is done. */
   readonly onHalt: (reason: string | undefined, place: P) => void | Promise<void>;
   readonly log: Logger;

@@ -10,6 +10,7 @@ import type { LaneEvent } from '../../schema/events.ts';
 import { type AppId, type LaneId, parseAppId } from '../../schema/ids.ts';
 import { APPS_JETSTREAM, appEvents, appStream } from '../../schema/subjects.ts';
 import type { Config, Environment } from '../../services/config.ts';
+import { Halts } from '../../services/halt-metrics.ts';
 import type { Integration, Integrations } from '../../services/journal/integrations.ts';
 import { openIntegrations } from '../../services/journal/integrations-jetstream.ts';
 import { type JetStreamJournal, openJetStreamJournal } from '../../services/journal/jetstream.ts';
@@ -60,6 +61,7 @@ export async function openPumping(config: Config, log: Logger): Promise<Pump> {
     link,
     appStreams,
     registry,
+    onHalt: new Halts(registry).of('bridge'),
     log,
     clock: Date.now,
   });
