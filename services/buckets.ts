@@ -19,11 +19,11 @@ export const requestsOf = (sends: Rate): Rate => ({
 
 /**
  * What a user's documents and answers may take of the processor, in units of about 5 µs (measured): a token or a node of a
- * document that was not known, or 256 bytes of a large answer. The default is a tenth of one core, and half a second at once.
+ * document that was not known, or 256 bytes of a large answer. The default is a tenth of one core, and a quarter of a second at once.
  */
 export const workOf = (sends: Rate): Rate => ({
   perSecond: Math.max(20_000, 40 * sends.perSecond),
-  burst: Math.max(100_000, 20 * sends.burst),
+  burst: Math.max(50_000, 10 * sends.burst),
 });
 
 interface Bucket {

@@ -2,6 +2,7 @@
  * The followers of one lane who asked for the same operation. A frame is executed and serialised once for all of them, and
  * what several of them are to get next is put together once.
  */
+import type { UserId } from '../../schema/ids.ts';
 import type { Frames, Operation } from './frames.ts';
 import type { Ring } from './ring.ts';
 import { type Part, SharedPayload } from './sink.ts';
@@ -49,8 +50,11 @@ export class Audience {
     this.#wake = options.wake;
   }
 
-  /** What of the ring comes after `from` and not after `upTo`. Undefined: it is not ready, and `wake` will be called. */
-  run(from: number, upTo: number): Run | undefined {
+  /**
+   * What of the ring comes after `from` and not after `upTo`, made for `user` where it is not there yet. Undefined: it is not
+   * ready, and `wake` will be called, or `user` has to wait.
+   */
+  run(from: number, upTo: number, user: UserId): Run | undefined {
     const ring = this.#ring;
     const last = this.#lastRun;
     if (last?.from === from && last.to <= upTo && (last.to === ring.head || isFull(last.payload))) return last;
@@ -61,7 +65,9 @@ export class Audience {
     while (to < end && parts.length < RUN_PARTS && bytes < RUN_BYTES) {
       const frame = ring.at(to + 1);
       if (this.#frames.shows(frame.__typename)) {
-        const part = this.#answer(frame.seq, frame);
+        const isThere = this.#answers.has(frame.seq);
+        if (!isThere && this.#frames.wait(frame, user) > 0) break;
+        const part = this.#answer(frame.seq, frame, { payer: user });
         if (!part) break;
         parts.push(part);
         bytes += part.utf8.byteLength;
@@ -91,7 +97,7 @@ export class Audience {
       const { user, delivered, read, unread } = source;
       const name = `${source.__typename} ${user} ${delivered} ${read} ${unread}`;
       // With a count it is for that user alone, and kept for nobody.
-      const part = this.#answer(name, source, unread === null);
+      const part = this.#answer(name, source, { kept: unread === null });
       if (part) parts.push(part);
     }
     if (parts.length < sources.length) return undefined;
@@ -107,10 +113,14 @@ export class Audience {
     this.#lastRun = undefined;
   }
 
-  #answer(name: number | string, source: FrameSource, kept = true): Part | undefined {
+  #answer(
+    name: number | string,
+    source: FrameSource,
+    { kept = true, payer }: { readonly kept?: boolean; readonly payer?: UserId } = {},
+  ): Part | undefined {
     const known = this.#answers.get(name);
     if (known) return known instanceof Promise ? undefined : known;
-    const answer = this.#frames.execute(this.operation, source);
+    const answer = this.#frames.execute(this.operation, source, payer);
     if (!(answer instanceof Promise)) {
       if (kept) this.#keep(name, answer);
       return answer;

@@ -82,7 +82,7 @@ async function readOn(hub: Hub, reader: Behind, still: () => boolean): Promise<b
 
 /** False: parked, ended or begun anew on the way. */
 async function giveEvents(
-  { feed, options: { frames } }: Hub,
+  { feed, options: { frames, pause } }: Hub,
   reader: Behind,
   events: readonly LaneEvent[],
   still: () => boolean,
@@ -104,7 +104,9 @@ async function giveEvents(
     if (event.seq > reader.end) break;
     if (frames.shows(event.type)) {
       const source: EventFrame = { __typename: event.type, lane, seq: event.seq, event };
-      const answer = frames.execute(reader.operation, source);
+      for (let ms = frames.wait(source, reader.user); ms > 0 && still(); ms = frames.wait(source, reader.user))
+        await pause(ms);
+      const answer = frames.execute(reader.operation, source, reader.user);
       const part = answer instanceof Promise ? await answer : answer;
       if (!still()) return false;
       parts.push(part);

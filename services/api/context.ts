@@ -1,6 +1,6 @@
 /** What the resolvers of one request share: who asks, each lane as it was read once, and what its answer may still hold. */
 import type { GraphQLResolveInfo } from 'graphql';
-import type { LaneId } from '../../schema/ids.ts';
+import type { LaneId, UserId } from '../../schema/ids.ts';
 import type { Buckets } from '../buckets.ts';
 import type { Lanes, Loaded } from '../journal/lanes.ts';
 import { tooMany } from './admission.ts';
@@ -65,7 +65,18 @@ export function contextOf(identity: Identity, { lanes, work }: ContextParts): Re
   };
 }
 
-/** Of a frame: it is made for all its readers at once, and nobody of them pays. */
+/** Of a frame that is made for this user: what it holds is charged, as far as the budget goes. */
+export function chargedContext(user: UserId, work: Pick<Buckets, 'take'>): AnswerContext {
+  const answer = answerContext();
+  return {
+    spend: (bytes) => {
+      answer.spend(bytes);
+      work.take(user, bytes / BYTES_PER_UNIT);
+    },
+  };
+}
+
+/** Nobody pays. */
 export function answerContext(): AnswerContext {
   let bytes = 0;
   return {

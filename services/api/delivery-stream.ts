@@ -30,8 +30,8 @@ const GATHER_MS = 50;
 const LOOK_AGAIN_MS = 15_000;
 /** After a failed look. */
 const RETRY_MS = 2_000;
-/** Followers that look at once, half of them one user's at the most; the others wait their turn. */
-const LOOKS = { running: 16, each: 8 };
+/** Followers that look at once, a quarter of them one user's at the most; the others wait their turn. */
+const LOOKS = { running: 16, each: 4 };
 /** Past it a new stream is refused with the error `RATE_LIMITED`. */
 const FOLLOWERS_MAX = 5_000;
 

@@ -68,6 +68,21 @@ export function fieldsIn(
   return fields;
 }
 
+/** Whether one of these fields is selected of what `nodes` give. */
+export function selects(
+  nodes: readonly FieldNode[],
+  fragments: Readonly<Record<string, FragmentDefinitionNode>>,
+  names: ReadonlySet<string>,
+): boolean {
+  const isIn = (set: SelectionSetNode | undefined): boolean =>
+    set?.selections.some((node) => {
+      if (node.kind === Kind.FIELD) return names.has(node.name.value);
+      if (node.kind === Kind.INLINE_FRAGMENT) return isIn(node.selectionSet);
+      return isIn(fragments[node.name.value]?.selectionSet);
+    }) ?? false;
+  return nodes.some(({ selectionSet }) => isIn(selectionSet));
+}
+
 function brokenBy(size: Size, operation: OperationDefinitionNode | undefined): string | undefined {
   if (size.depth > MAX_DEPTH) return `The document is deeper than ${MAX_DEPTH} fields.`;
   if (size.fields > MAX_FIELDS) return `The document asks for more than ${MAX_FIELDS} fields.`;

@@ -41,6 +41,8 @@ export class Follower implements Behind {
   #resetOwed: ResetReason | undefined;
   /** At this position a `CaughtUp` is due. */
   #caughtUpAt = NOTHING_OWED;
+  /** For its user's budget. */
+  #isWaiting = false;
   /** The version of the members' marks that it has been told. */
   #toldVersion = 0;
 
@@ -105,7 +107,8 @@ export class Follower implements Behind {
       const { ring } = this.#hub.feed;
       if (this.#position < ring.first - 1) this.#fallBehind();
       else if (this.#position < ring.head) {
-        const run = this.audience.run(this.#position, this.#gate.end);
+        const run = this.audience.run(this.#position, this.#gate.end, this.user);
+        if (!run) this.#waitForBudget();
         if (!run || !this.#take(run.payload, run.to)) return;
       } else if (this.#caughtUpAt === SOMEWHERE) this.#catchUp();
       else {
@@ -229,6 +232,18 @@ export class Follower implements Behind {
     this.#position = to;
     this.#hub.options.counts.deliveries += payload.parts.length;
     return true;
+  }
+
+  /** Comes back when the frame after its position may be made for its user, where that is what it waits for. */
+  #waitForBudget(): void {
+    const { feed, options } = this.#hub;
+    const ms = options.frames.wait(feed.ring.at(this.#position + 1), this.user);
+    if (ms === 0 || this.#isWaiting) return;
+    this.#isWaiting = true;
+    setTimeout(() => {
+      this.#isWaiting = false;
+      if (this.#mode === 'live') this.#hub.ready(this);
+    }, ms).unref();
   }
 
   #park(): void {

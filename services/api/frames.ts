@@ -19,9 +19,10 @@ import {
   visit,
   visitWithTypeInfo,
 } from 'graphql';
-import { ID_RULE, type LaneId, parseLaneId, parseSeq } from '../../schema/ids.ts';
+import { ID_RULE, type LaneId, type Millis, parseLaneId, parseSeq, type UserId } from '../../schema/ids.ts';
+import type { Buckets } from '../buckets.ts';
 import type { Logger } from '../logger.ts';
-import { answerContext } from './context.ts';
+import { answerContext, chargedContext } from './context.ts';
 import { apiError, badInput, publicError } from './errors.ts';
 import { MAX_STREAM_VARIABLES } from './limits.ts';
 import { rootFieldOf } from './root-field.ts';
@@ -31,6 +32,8 @@ import { positionOf, type Source } from './sources.ts';
 const CONVERSATION = 'conversation';
 /** A longer name of an operation is replaced by its hash. */
 const KEY_MAX = 256;
+/** Members of an event. */
+const LONG_LIST = 20;
 
 /** What may be executed once for many readers. Two with the same key give the same payload for the same frame. */
 export interface Operation {
@@ -63,6 +66,8 @@ export interface GivenOperation {
 
 export interface FramesOptions {
   readonly schema: GraphQLSchema;
+  /** What each user may have made, of frames with long lists. Absent: as much as it likes. */
+  readonly work?: Pick<Buckets, 'take' | 'wait'>;
   readonly log: Logger;
 }
 
@@ -129,14 +134,22 @@ export class Frames {
     return { kind: 'asked', asked: { operation: read.operation, lane, after } };
   }
 
-  /** The answer for one frame. At once where every resolver answers at once; else a promise that is never rejected. */
-  execute(operation: Operation, source: Source): Part | Promise<Part> {
-    const { schema } = this.#options;
+  /** How long it is before this frame may be made for this user. 0 for most: only long lists are charged. */
+  wait(source: Source, user: UserId): Millis {
+    return isLong(source) ? (this.#options.work?.wait(user) ?? 0) : 0;
+  }
+
+  /**
+   * The answer for one frame. At once where every resolver answers at once; else a promise that is never rejected. `payer`: for
+   * whom it is made first, after its `wait`.
+   */
+  execute(operation: Operation, source: Source, payer?: UserId): Part | Promise<Part> {
+    const { schema, work } = this.#options;
     const { document, operationName, variables: variableValues } = operation;
     let result: ExecutionResult | PromiseLike<ExecutionResult>;
     try {
       const rootValue = { [this.#root]: source };
-      const contextValue = answerContext();
+      const contextValue = payer && work && isLong(source) ? chargedContext(payer, work) : answerContext();
       result = execute({ schema, document, operationName, variableValues, rootValue, contextValue });
     } catch (error) {
       return this.#fault(error, source);
@@ -181,6 +194,15 @@ export class Frames {
     return facts;
   }
 }
+
+/** An event whose list has no pages, and is longer than the lists of most. */
+const isLong = (source: Source): boolean =>
+  'event' in source &&
+  typeof source.event === 'object' &&
+  source.event !== null &&
+  'members' in source.event &&
+  Array.isArray(source.event.members) &&
+  source.event.members.length > LONG_LIST;
 
 /** Only what the operation declares: what else was sent is not held. */
 function declaredOf(operation: OperationDefinitionNode, given: Record<string, unknown>): Record<string, unknown> {

@@ -2,6 +2,7 @@
  * The hubs of a process: one for each lane that somebody follows, made for the first and dropped after the last, and one
  * subscription of the store's live copy each, however many follow.
  */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { LaneId } from '../../schema/ids.ts';
 import type { Journal, Stoppable } from '../journal/journal.ts';
@@ -25,8 +26,8 @@ const FOLLOWERS_MAX = 100_000;
 const HUBS_MAX = 20_000;
 /** A reader that is further behind gets a `Reset`: pages of history are quicker. */
 const CATCH_UP_MAX = 50_000;
-/** Streams that read the lane or history at once, half of them one user's at the most; the others wait where they are. */
-const CATCHING_UP = { running: 32, each: 16 };
+/** Streams that read the lane or history at once, a quarter of them one user's at the most; the others wait where they are. */
+const CATCHING_UP = { running: 32, each: 8 };
 /** How long a lost live copy goes unnoticed at the most, while nothing follows it. Source: ARCHITECTURE, "Silence". */
 const COMPARE_MS = 10_000;
 /** Lanes in one comparison. */
@@ -68,6 +69,8 @@ export class Gateway {
     this.#maxFollowers = options.limits?.followers ?? FOLLOWERS_MAX;
     this.#maxHubs = options.limits?.hubs ?? HUBS_MAX;
     const { signal } = this.#stopping;
+    // Each that catches up may pause.
+    setMaxListeners(2 * CATCHING_UP.running, signal);
     this.#hubOptions = {
       ...options,
       slots: new Slots(CATCHING_UP),

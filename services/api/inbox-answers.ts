@@ -2,6 +2,7 @@
  * The answers for frames of inboxes, executed once for all who asked alike: those who are live when it comes, and those who catch
  * up a little later, as many do at once after a restart.
  */
+import type { UserId } from '../../schema/ids.ts';
 import type { Frames, Operation } from './frames.ts';
 import type { Part } from './sink.ts';
 import type { EventFrame } from './sources.ts';
@@ -21,12 +22,12 @@ export class InboxAnswers {
   }
 
   /** At once, or a promise that is never rejected. Undefined: this version cannot show such an event. */
-  of(operation: Operation, frame: EventFrame): Part | Promise<Part> | undefined {
+  of(operation: Operation, frame: EventFrame, payer?: UserId): Part | Promise<Part> | undefined {
     if (!this.#frames.shows(frame.__typename)) return undefined;
     const name = `${frame.lane} ${frame.seq} ${operation.key}`;
     const known = this.#kept.get(name);
     if (known) return known;
-    const answer = this.#frames.execute(operation, frame);
+    const answer = this.#frames.execute(operation, frame, payer);
     if (!(answer instanceof Promise)) return this.#keep(name, answer);
     this.#kept.set(name, answer);
     return answer.then((part) => {

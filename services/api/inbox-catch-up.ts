@@ -41,6 +41,8 @@ export interface CatchUpParts {
   readonly answers: InboxAnswers;
   readonly counts: StreamCounts;
   readonly log: Logger;
+  /** Settles after so many milliseconds; rejects when the process stops. */
+  readonly pause: (ms: number) => Promise<void>;
   /** Where more events of a lane wait, a `Reset` takes their place. */
   readonly backlogMax: number;
 }
@@ -196,12 +198,12 @@ async function giveReset(
 
 /** False: it is full, or gone. */
 async function giveEvents(
-  { reads, answers }: CatchUpParts,
+  { reads, answers, frames, pause }: CatchUpParts,
   owing: Owing,
   loaded: Loaded,
   { from, end }: { readonly from: number; readonly end: number },
 ): Promise<boolean> {
-  const { lane, operation } = owing;
+  const { lane, operation, user } = owing;
   let parts: Part[] = [];
   let bytes = 0;
   let last = from;
@@ -213,7 +215,9 @@ async function giveEvents(
   };
   const take = async (event: LaneEvent): Promise<boolean> => {
     if (event.seq !== last + 1) throw new Error(`lane ${lane}: event ${event.seq} came after event ${last}`);
-    const answer = answers.of(operation, eventFrameOf(lane, event));
+    const frame = eventFrameOf(lane, event);
+    for (let ms = frames.wait(frame, user); ms > 0 && owing.still(); ms = frames.wait(frame, user)) await pause(ms);
+    const answer = answers.of(operation, frame, user);
     const part = answer instanceof Promise ? await answer : answer;
     if (!owing.still()) return false;
     last = event.seq;

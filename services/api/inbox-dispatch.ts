@@ -8,7 +8,7 @@ import { JournalUnavailable, type StoredRecord } from '../journal/journal.ts';
 import { type Lanes, type Loaded, PoisonedLane } from '../journal/lanes.ts';
 import { sightOf } from '../lane/lane.ts';
 import type { Logger } from '../logger.ts';
-import type { Operation } from './frames.ts';
+import type { Frames, Operation } from './frames.ts';
 import type { InboxAnswers } from './inbox-answers.ts';
 import type { FeedWork } from './inbox-feed.ts';
 import { hasUser, type InboxIndex, type IndexedLane, type IndexedUser, usersOf } from './inbox-index.ts';
@@ -16,6 +16,7 @@ import type { InboxReader } from './inbox-reader.ts';
 import { namedIn } from './inbox-tail.ts';
 import { eventFrameOf } from './resolvers/events.ts';
 import { type Part, SharedPayload } from './sink.ts';
+import type { EventFrame } from './sources.ts';
 
 const RETRY_MS = 50;
 const RETRY_MAX_MS = 2_000;
@@ -24,6 +25,7 @@ export interface DispatchParts {
   readonly index: InboxIndex;
   readonly lanes: Pick<Lanes, 'advance' | 'peek' | 'fresh'>;
   readonly answers: InboxAnswers;
+  readonly frames: Pick<Frames, 'wait'>;
   readonly log: Logger;
   /** Settles after so many milliseconds; rejects when the process stops. */
   readonly pause: (ms: number) => Promise<void>;
@@ -36,6 +38,8 @@ export interface Prepared {
   /** By operation, for each event; undefined for one that cannot be shown. */
   readonly answers: ReadonlyMap<string, readonly (Part | undefined)[]>;
 }
+/** By operation, for each event of a record. */
+type Answers = ReadonlyMap<string, readonly (Part | Promise<Part> | undefined)[]>;
 /** An event takes a connected user in, or out. */
 interface Move {
   readonly index: number;
@@ -55,14 +59,26 @@ export class Dispatch implements Omit<FeedWork<Prepared>, 'broken'> {
     const lane = this.#parts.index.lanes.get(id);
     const moves = this.#movesIn(record);
     if (!lane && moves.size === 0) return undefined;
-    const operations = operationsOf([...usersOf(lane), ...moves.keys()]);
+    const frames = record.events.map((event) => eventFrameOf(id, event));
     const loaded = this.#stateNow(stored);
-    const answers = operations.map((operation) =>
-      record.events.map((event) => this.#parts.answers.of(operation, eventFrameOf(id, event))),
-    );
-    if (!loaded || answers.some((some) => some.some((answer) => answer instanceof Promise)))
-      return this.#prepareLater(stored, loaded, { operations, answers });
-    return { loaded, answers: new Map(operations.map(({ key }, i) => [key, answers[i] as (Part | undefined)[]])) };
+    const answers = this.#answersFor([...usersOf(lane), ...moves.keys()], frames);
+    if (!loaded || [...answers.values()].some((some) => some.some((answer) => answer instanceof Promise)))
+      return this.#prepareLater(stored, loaded, answers);
+    return { loaded, answers: answers as ReadonlyMap<string, readonly (Part | undefined)[]> };
+  }
+
+  /** What these have asked for, each made for the first who may have it made. Who finds nothing reads the lane for itself. */
+  #answersFor(users: readonly IndexedUser[], frames: readonly EventFrame[]): Answers {
+    const answers = new Map<string, readonly (Part | Promise<Part> | undefined)[]>();
+    for (const { user, readers } of users)
+      for (const { operation } of readers) {
+        if (answers.has(operation.key) || frames.some((frame) => this.#parts.frames.wait(frame, user) > 0)) continue;
+        answers.set(
+          operation.key,
+          frames.map((frame) => this.#parts.answers.of(operation, frame, user)),
+        );
+      }
+    return answers;
   }
 
   deliver({ record, lane: id }: StoredRecord, prepared: Prepared | undefined): void {
@@ -80,17 +96,10 @@ export class Dispatch implements Omit<FeedWork<Prepared>, 'broken'> {
   }
 
   /** Never rejected. */
-  async #prepareLater(
-    stored: StoredRecord,
-    known: Loaded | undefined,
-    asked: {
-      readonly operations: readonly Operation[];
-      readonly answers: readonly (readonly (Part | Promise<Part> | undefined)[])[];
-    },
-  ): Promise<Prepared | undefined> {
+  async #prepareLater(stored: StoredRecord, known: Loaded | undefined, asked: Answers): Promise<Prepared | undefined> {
     const loaded = known ?? (await this.#stateLater(stored));
-    const answers = await Promise.all(asked.answers.map((some) => Promise.all(some)));
-    return { loaded, answers: new Map(asked.operations.map(({ key }, i) => [key, answers[i] ?? []])) };
+    const made = [...asked].map(async ([key, answers]) => [key, await Promise.all(answers)] as const);
+    return { loaded, answers: new Map(await Promise.all(made)) };
   }
 
   #stateNow(stored: StoredRecord): Loaded | undefined {
@@ -142,13 +151,6 @@ export class Dispatch implements Omit<FeedWork<Prepared>, 'broken'> {
     }
     return moves;
   }
-}
-
-function operationsOf(users: readonly IndexedUser[]): readonly Operation[] {
-  const operations = new Map<string, Operation>();
-  for (const { readers } of users)
-    for (const { operation } of readers) if (!operations.has(operation.key)) operations.set(operation.key, operation);
-  return [...operations.values()];
 }
 
 /** One record on its way. */

@@ -29,8 +29,6 @@ const NEWS_MAX = 1_000;
 /** What all readers of a process share. */
 export interface ReaderParts extends CatchUpParts {
   readonly slots: Slots;
-  /** Settles after so many milliseconds; rejects when the process stops. */
-  readonly pause: (ms: number) => Promise<void>;
   /** Where the feed is. */
   readonly place: () => InboxPlace;
   /** What the reader is to be told of marks before it is told that it has caught up. Never rejects. */

@@ -1,7 +1,9 @@
 /** The inboxes of a process: `Subscription.inbox`. Whoever has one open gets everything of all its conversations, for one device. */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { GraphQLError, GraphQLSchema } from 'graphql';
 import { ID_RULE, parseDeviceId, type UserId } from '../../schema/ids.ts';
+import type { Buckets } from '../buckets.ts';
 import type { Journal, Stoppable } from '../journal/journal.ts';
 import type { Lanes } from '../journal/lanes.ts';
 import type { Logger } from '../logger.ts';
@@ -31,9 +33,9 @@ import type { OpensStreams } from './subscriptions.ts';
 const READERS_MAX = 100_000;
 /** Conversations of connected users, each for each user: about 200 bytes. */
 const LANES_MAX = 5_000_000;
-/** Readers that look up where they begin, and lanes that are read, at once, half of them one user's at the most; the others wait their turn. */
-const STARTING = { running: 32, each: 16 };
-const READING = { running: 32, each: 16 };
+/** Readers that look up where they begin, and lanes that are read, at once, a quarter of them one user's at the most; the others wait their turn. */
+const STARTING = { running: 32, each: 8 };
+const READING = { running: 32, each: 8 };
 /** Source: CONTRACT, on `InboxPosition`. */
 const POSITION_MS = 30_000;
 /** The partitions are followed for so long after the last reader has gone. */
@@ -52,6 +54,8 @@ export interface InboxParts {
   readonly board: StartParts['board'] & InboxReceiptsParts['board'];
   readonly unread: InboxReceiptsParts['unread'];
   readonly schema: GraphQLSchema;
+  /** What each user may have made of frames with long lists. */
+  readonly work?: Pick<Buckets, 'take' | 'wait'>;
   readonly journal: Pick<Journal, 'partitions' | 'consume' | 'partitionEnd' | 'onReconnect' | 'lastRevisions' | 'read'>;
   readonly lanes: Lanes;
   readonly reads: Pick<Reads, 'gap' | 'event'>;
@@ -92,9 +96,11 @@ export class Inboxes implements OpensStreams {
     this.#frames = new Frames(parts, 'inbox');
     const answers = new InboxAnswers(this.#frames);
     const { signal } = this.#stopping;
+    // Each that reads may pause.
+    setMaxListeners(2 * READING.running, signal);
     const pause = (ms: number) => wait(ms, undefined, { signal, ref: false });
     this.#receipts = new InboxReceipts({ ...parts, index: this.#index, frames: this.#frames });
-    this.#dispatch = new Dispatch({ ...parts, index: this.#index, answers, pause });
+    this.#dispatch = new Dispatch({ ...parts, index: this.#index, frames: this.#frames, answers, pause });
     const listings = new Fresh<UserId, Listing>((user) => parts.userLanes.of(user));
     this.#startParts = { ...parts, listings };
     this.#readerParts = {

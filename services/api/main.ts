@@ -128,7 +128,7 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
   const schema = schemaOf(config, log, { stores, people, submit, receipts });
   const work = new Buckets(workOf(config.sends));
   const engine = createEngine({ schema, introspection: config.introspection, work, log });
-  const followed = openFollowing(log, { engine, stores, journal, counts });
+  const followed = openFollowing(log, { engine, work, stores, journal, counts });
   const auth = new Auth({ trust: config.jwt, revocations: connections.revocations, log });
   const admission = new Admission(auth, people, config.sends);
   const origins = new Origins(config);
@@ -185,19 +185,20 @@ function schemaOf(
 
 interface FollowingParts {
   readonly engine: Engine;
+  readonly work: Buckets;
   readonly stores: Stores;
   readonly journal: Journal;
   readonly counts: StreamCounts;
 }
 
 /** Everything that is followed. */
-function openFollowing(log: Logger, { engine, stores, journal, counts }: FollowingParts) {
+function openFollowing(log: Logger, { engine, work, stores, journal, counts }: FollowingParts) {
   const { schema, documents } = engine;
   const { lanes, reads, deliveries: found } = stores;
   const receipts = new ReceiptFeed({ ...stores, log });
-  const conversations = openStreams({ schema, journal, lanes, reads, log, counts, receipts });
+  const conversations = openStreams({ schema, work, journal, lanes, reads, log, counts, receipts });
   const deliveries = new DeliveryStreams({ schema, lanes, reads, deliveries: found, log });
-  const inboxes = new Inboxes({ ...stores, schema, journal, counts, log });
+  const inboxes = new Inboxes({ ...stores, schema, work, journal, counts, log });
   const shares = new Shares({
     weightOf: (document) => documents.weightOf(document),
     onRefused: (share) => {

@@ -1,6 +1,7 @@
 /** The live streams of conversations, as the servers of WebSocket and SSE see them. */
 import type { DocumentNode, GraphQLSchema } from 'graphql';
 import type { LaneId } from '../../schema/ids.ts';
+import type { Buckets } from '../buckets.ts';
 import type { Journal, Stoppable } from '../journal/journal.ts';
 import type { Lanes } from '../journal/lanes.ts';
 import type { Logger } from '../logger.ts';
@@ -34,6 +35,8 @@ export interface ConversationStreams {
 
 export interface StreamsOptions {
   readonly schema: GraphQLSchema;
+  /** What each user may have made of frames with long lists. */
+  readonly work?: Pick<Buckets, 'take' | 'wait'>;
   readonly journal: Pick<Journal, 'listen' | 'read' | 'lastRevisions' | 'onReconnect'>;
   readonly lanes: Lanes;
   readonly reads: GapReader;

@@ -18,7 +18,7 @@ export function messageOf(text: string): any {
   return typeof id === 'string' && id.length > MAX_OPERATION_ID ? undefined : { id, type, payload };
 }
 
-/** Of a message that is held, nothing but the text that all who sent its document share. */
+/** Of the message of a subscription, nothing but the text that all who sent its document share. */
 export function keepOnlyQuery(payload: { query: string }, query: string): void {
   for (const name of Object.keys(payload)) if (name !== 'query') Reflect.deleteProperty(payload, name);
   payload.query = query;

@@ -23,7 +23,7 @@ import type { ApiMetrics } from './api-metrics.ts';
 import type { Standing } from './auth.ts';
 import type { Clients } from './clients.ts';
 import { contextOf, type RequestContext } from './context.ts';
-import { type Engine, type Operation, paramsOf } from './engine.ts';
+import { type Engine, isSubscription, type Operation, paramsOf } from './engine.ts';
 import { publicError, unavailable } from './errors.ts';
 import { sharesOf, viewerOf } from './gate.ts';
 import { MAX_OPERATIONS_PER_SOCKET, MAX_SOCKETS_PER_ADDRESS, RETRY_AFTER_MS } from './limits.ts';
@@ -237,7 +237,7 @@ export class Sockets {
       const prepared = engine.documents.prepare(params.query, params.operationName, identity.actor.user);
       if (prepared.kind === 'bad') return prepared.errors;
       const { document, operation } = prepared;
-      keepOnlyQuery(payload, document.loc?.source.body ?? params.query);
+      if (isSubscription(operation)) keepOnlyQuery(payload, document.loc?.source.body ?? params.query);
       const { variables } = params;
       const operationName = operation.name?.value;
       const contextValue = contextOf(identity, this.#parts);

@@ -9,9 +9,10 @@ import { activityCursor, activityOfCursor, type Connection, connectionOf, sizeOf
 import type { History } from '../../views/history.ts';
 import type { Reads } from '../../views/reads.ts';
 import { type AnswerContext, type RequestContext, spendRows, spendText } from '../context.ts';
+import { selects } from '../document-limits.ts';
 import type { People } from '../people.ts';
 import { type ConversationSource, conversationOf } from './conversation.ts';
-import type { MessageSource } from './events.ts';
+import { eventResolvers, type MessageSource } from './events.ts';
 
 interface QueryParts {
   readonly lanes: Pick<Lanes, 'freshMany'>;
@@ -20,6 +21,9 @@ interface QueryParts {
   readonly log: Logger;
 }
 const USUAL_CONVERSATIONS = 20;
+/** The fields of a user that may have to be waited for, and what one that is costs beside one that is not (measured). */
+const NAMES = new Set(['name', 'avatarUrl']);
+const WAITING_BYTES = 256;
 
 export const queryResolvers = (parts: QueryParts) => ({
   Query: {
@@ -86,12 +90,27 @@ async function conversationsPage(
 }
 
 export const userResolvers = (people: People) => ({
+  ConversationCreated: { members: namedFirst(people, eventResolvers.ConversationCreated.members) },
+  MembersAdded: { members: namedFirst(people, eventResolvers.MembersAdded.members) },
   User: {
     id: (user: UserId) => user,
     name: (user: UserId, _: unknown, context: AnswerContext) => shown(people, user, 'name', context),
     avatarUrl: (user: UserId, _: unknown, context: AnswerContext) => shown(people, user, 'avatarUrl', context),
   },
 });
+
+type MembersOf = typeof eventResolvers.MembersAdded.members;
+
+/** The names of a long list are waited for once, not at each field: thousands of fields that wait take many times as long. */
+const namedFirst =
+  (people: People, membersOf: MembersOf) =>
+  (...asked: Parameters<MembersOf>): readonly UserId[] | Promise<readonly UserId[]> => {
+    const [, , , { fieldNodes, fragments }] = asked;
+    const members = membersOf(...asked);
+    if (!selects(fieldNodes, fragments, NAMES)) return members;
+    const waiting = members.map((user) => people.find(user)).filter((found) => found instanceof Promise);
+    return waiting.length === 0 ? members : Promise.all(waiting).then(() => members);
+  };
 
 /** At once where it is known, so that a frame whose names are known is made at once. */
 function shown(
@@ -101,6 +120,9 @@ function shown(
   context: AnswerContext,
 ): string | null | Promise<string | null> {
   const person = people.find(user);
-  if (person instanceof Promise) return person.then((found) => spendText(context, found[what] ?? null));
+  if (person instanceof Promise) {
+    context.spend(WAITING_BYTES);
+    return person.then((found) => spendText(context, found[what] ?? null));
+  }
   return spendText(context, person[what] ?? null);
 }
