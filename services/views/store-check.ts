@@ -9,7 +9,7 @@ import { partitionOf } from '../../schema/subjects.ts';
 import { type Journal, JournalUnavailable, type Stoppable } from '../journal/journal.ts';
 import type { Place } from '../journal/place.ts';
 import type { Logger } from '../logger.ts';
-import { askMongo, HistoryUnavailable } from './ask.ts';
+import { askMongo } from './ask.ts';
 import type { Mongo } from './connect.ts';
 import { Fresh } from './fresh.ts';
 import { readGeneration } from './generation.ts';
@@ -41,23 +41,25 @@ export class StoreCheck {
   /** How far history reaches, as MongoDB last said. It outlives an outage of MongoDB. */
   #places: readonly Place[] = [];
   #connection = 0;
-  /** By partition, the connection on which its stream was compared; and the one on which MongoDB answered. */
+  /** By partition, the connection on which its stream was compared; and those on which MongoDB was asked, and answered. */
   readonly #compared = new Map<number, number>();
-  #answered = -1;
+  #askedOn = -1;
+  #answeredOn = -1;
+  #looking = false;
 
   constructor(options: StoreCheckOptions) {
     this.#options = options;
     this.#partitions = Array.from({ length: options.journal.partitions }, (_, partition) => partition);
     this.#reconnects = options.journal.onReconnect(() => {
       this.#connection++;
-      this.#look();
+      void this.#look();
     });
     this.#timer = setInterval(() => {
       const isSettled = this.#partitions.every((partition) => this.#compared.get(partition) === this.#connection);
-      if (!isSettled || this.#lost.size > 0 || this.#answered !== this.#connection) this.#look();
-      else this.#learn();
+      if (!isSettled || this.#lost.size > 0 || this.#answeredOn !== this.#connection) void this.#look();
+      else void this.#learn();
     }, AGAIN_MS).unref();
-    this.#look();
+    void this.#look();
   }
 
   /** Partitions whose streams are not those that history was made from. */
@@ -68,7 +70,10 @@ export class StoreCheck {
   /** Settles where a lane without a record is one that never was. Throws JournalUnavailable where history says otherwise. */
   async confirmEmpty(id: LaneId): Promise<void> {
     const partition = partitionOf(id, this.#partitions.length);
-    if (this.#compared.get(partition) !== this.#connection) await this.#comparisons.ask(partition);
+    if (this.#compared.get(partition) !== this.#connection) {
+      if (this.#askedOn !== this.#connection) await this.#learn();
+      await this.#comparisons.ask(partition);
+    }
     const lost = this.#lost.get(partition);
     if (lost && (lost.isEmpty || (await this.#isInHistory(id))))
       throw new JournalUnavailable(`lane ${id} is not in the store: ${lost.reason}`);
@@ -79,38 +84,40 @@ export class StoreCheck {
     clearInterval(this.#timer);
   }
 
-  #look(): void {
+  /** One stream after the other: many readers have come back together with the connection. Never rejects. */
+  async #look(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    await this.#learn();
     for (const partition of this.#partitions)
-      this.#comparisons.ask(partition).catch((error: unknown) => {
+      await this.#comparisons.ask(partition).catch((error: unknown) => {
         this.#options.log.debug({ err: error, partition }, 'a stream cannot be compared with history now');
       });
+    this.#looking = false;
   }
 
-  /** So that it is known when both servers are down at once. */
-  #learn(): void {
-    this.#asked.ask('places').catch((error: unknown) => {
-      this.#options.log.error({ err: error }, 'how far history reaches is not learnt');
-    });
+  /** How far history reaches; while MongoDB does not answer, what it said before. Never rejects. */
+  #learn(): Promise<void> {
+    return this.#asked.ask('places');
   }
 
-  /** Before a stream is asked: what history holds by then was stored before. Settles without an answer where MongoDB gives none. */
   async #readPlaces(): Promise<void> {
     const { mongo, log } = this.#options;
     const connection = this.#connection;
     try {
       this.#places = await askMongo(mongo, log, (db) => readPlaces(db, this.#partitions));
-      this.#answered = connection;
+      this.#answeredOn = connection;
     } catch (error) {
-      // What it said before is compared, or nothing: sends need NATS alone.
-      if (!(error instanceof HistoryUnavailable)) throw error;
+      log.debug({ err: error }, 'how far history reaches cannot be learnt now');
     }
+    this.#askedOn = connection;
   }
 
   /** Throws JournalUnavailable. */
   async #compare(partition: number): Promise<void> {
     const { journal, log } = this.#options;
     const connection = this.#connection;
-    await this.#asked.ask('places');
+    // Learnt before the stream is asked: what history held then was stored before.
     const place = this.#places[partition];
     const reason = place && place.revision > 0 ? await journal.whyOther(partition, place) : undefined;
     const known = this.#lost.get(partition)?.reason;
