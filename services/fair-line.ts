@@ -24,20 +24,6 @@ export class FairLine<Key, T> {
     return true;
   }
 
-  /** Takes out the last one of the key that has most. Undefined: with one more, `key` would have as many. */
-  makeRoom(key: Key): T | undefined {
-    let most = (this.#byKey.get(key)?.size ?? 0) + 1;
-    let crowd: Key | undefined;
-    for (const [other, { size }] of this.#byKey)
-      if (size > most) {
-        most = size;
-        crowd = other;
-      }
-    const last = crowd === undefined ? undefined : [...(this.#byKey.get(crowd) ?? [])].at(-1);
-    if (crowd !== undefined && last !== undefined) this.delete(crowd, last);
-    return last;
-  }
-
   /** Takes out whoever is next. */
   next(): T | undefined {
     for (const [key, some] of this.#byKey)

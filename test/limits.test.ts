@@ -239,6 +239,9 @@ describe('budgets', () => {
       }),
     );
     expect(new Set(statuses)).toEqual(new Set(['good 200', 'bad 401']));
+    const figures = await (await fetch(`http://127.0.0.1:${strict.adminPort}/metrics`)).text();
+    expect(figures).toMatch(/lanes_tokens_verified_total\{outcome="good"[^}]*\} 101\n/);
+    expect(figures).toMatch(/lanes_tokens_verified_total\{outcome="invalid"[^}]*\} 800\n/);
     expect(await good.ask('{ me { id } }')).toEqual({ me: { id: 'alice' } });
     await strict.stop();
   });

@@ -21,11 +21,14 @@ export class Admission {
   readonly #auth: Auth;
   readonly #people: People;
   readonly #requests: Buckets;
+  readonly #onVerified: (outcome: string) => void;
   readonly #verifications = new Slots(VERIFICATIONS);
 
-  constructor(auth: Auth, people: People, sends: Rate) {
+  /** `onVerified` hears what came of each token that was not seen before. */
+  constructor(auth: Auth, people: People, sends: Rate, onVerified: (outcome: string) => void) {
     this.#auth = auth;
     this.#people = people;
+    this.#onVerified = onVerified;
     this.#requests = new Buckets(requestsOf(sends));
   }
 
@@ -36,7 +39,10 @@ export class Admission {
   authenticate(authorization: unknown, as: unknown, addressOf: () => string): Admitted | Promise<Admitted> {
     const known = this.#auth.recall(authorization, as);
     if (known) return this.#admitted(known);
-    return this.#verified(authorization, as, addressOf()).then((verified) => this.#admitted(verified));
+    return this.#verified(authorization, as, addressOf()).then((verified) => {
+      this.#onVerified(verified === BUSY ? 'busy' : verified.kind === 'identity' ? 'good' : verified.kind);
+      return this.#admitted(verified);
+    });
   }
 
   /** Counts one request or operation; the error RATE_LIMITED when it is one too many. */

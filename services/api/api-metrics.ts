@@ -10,6 +10,8 @@ export type Door = 'http' | 'ws' | 'sse';
 export interface ApiMetrics {
   /** One request or operation, answered. */
   answered(door: Door, ok: boolean, tookMs: number): void;
+  /** A token not seen before, by what came of it. */
+  verified(outcome: string): void;
   /** What Submit does; `onFound` hears of lanes whose listeners may have missed a record. */
   observer(onFound: (lane: LaneId) => void): SubmitObserver;
   readonly receipts: ReceiptsObserver;
@@ -35,6 +37,12 @@ export function createApiMetrics(registry: Registry, { connections, documents, w
     help: 'From a request read to its answer written; streams are not in it.',
     labelNames: ['door'],
     buckets: LATENCY_S,
+    registers,
+  });
+  const tokens = new Counter({
+    name: 'lanes_tokens_verified_total',
+    help: 'Tokens not seen before, by what came of them: good, what is wrong with them, or busy, where too many waited.',
+    labelNames: ['outcome'],
     registers,
   });
   new Gauge({
@@ -76,6 +84,7 @@ export function createApiMetrics(registry: Registry, { connections, documents, w
       requests.inc({ door, ok: ok ? 'yes' : 'no' });
       latency.observe({ door }, tookMs / 1000);
     },
+    verified: (outcome) => tokens.inc({ outcome }),
     observer: (onFound) => ({ ...submitFigures(registers), found: onFound }),
     receipts: receiptFigures(registers),
   };

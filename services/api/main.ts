@@ -130,7 +130,7 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
   const engine = createEngine({ schema, introspection: config.introspection, work, log });
   const followed = openFollowing(log, { engine, work, stores, journal, counts });
   const auth = new Auth({ trust: config.jwt, revocations: connections.revocations, log });
-  const admission = new Admission(auth, people, config.sends);
+  const admission = new Admission(auth, people, config.sends, metrics.verified);
   const origins = new Origins(config);
   const perUser = new Counts(MAX_SOCKETS_PER_USER);
   const events = new EventStreams(followed.subscriptions, perUser, (identity) => admission.standingOf(identity));
