@@ -89,6 +89,18 @@ describe('embedded servers', () => {
     expect(await answerToCompressed(Number(new URL(servers.mongo.url).port))).toBe('closed');
   });
 
+  test('log nothing of what a slow operation held', async () => {
+    const client = new MongoClient(servers.mongo.url);
+    const slow = client.db().collection('slow');
+    await slow.insertOne({ one: 1 });
+    const { modifiedCount } = await slow.updateOne({ $where: 'sleep(300) || true' }, { $set: { token: 'canary' } });
+    expect(modifiedCount).toBe(1);
+    await client.close();
+    const log = readFileSync(join(servers.dir, 'log', 'mongod.log'), 'utf8');
+    expect(log).toContain('client metadata');
+    expect(log).not.toContain('canary');
+  });
+
   test('sync every write to disk before it is acknowledged, unless told not to', () => {
     const config = () => readFileSync(join(servers.dir, 'run', 'nats-server.conf'), 'utf8');
     expect(config()).toContain('sync_interval: always');

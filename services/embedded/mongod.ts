@@ -76,6 +76,8 @@ function argsOf({ dataDir, mongoPort }: MongodOptions): string[] {
     ],
     // Nobody here gains by compression, and a mongod before 6.0.27 gives away its memory by it (CVE-2025-14847).
     ...['--networkMessageCompressors', 'disabled'],
+    // A slow operation would be logged with all that is in it: texts of messages, tokens of devices.
+    ...['--slowOpSampleRate', '0'],
     '--quiet',
     ...Object.entries(parameters).flatMap(([name, value]) => ['--setParameter', `${name}=${value}`]),
   ];
