@@ -6,7 +6,7 @@
 import type { AuthorizationRequest, ConnectionType } from '@nats-io/jwt';
 import { encodeAuthorizationResponse, encodeUser, fromPublic } from '@nats-io/jwt';
 import type { Msg } from 'nats';
-import { userOfApp } from '../schema/ids.ts';
+import { type Millis, userOfApp } from '../schema/ids.ts';
 import { MQTT_ACCOUNT_SUFFIX } from '../schema/subjects.ts';
 import { type CalloutKeys, readCalloutKeys } from '../services/callout-keys.ts';
 import { type Config, ConfigError, type NatsAddress } from '../services/config.ts';
@@ -39,6 +39,8 @@ export interface CalloutParts {
   readonly config: Pick<Config, 'nats' | 'natsBridge' | 'natsSys' | 'natsCalloutSeedFile'>;
   readonly registry: Integrations;
   readonly log: Logger;
+  /** Of the servers, which decide when rights end. */
+  readonly clock?: () => Millis;
   readonly metrics?: DoorMetrics;
   /** Who is put out for a while. */
   readonly floods?: Floods;
@@ -250,7 +252,9 @@ class Callout {
         aud: accountsOf(this.#account)[door],
         ...(this.#connections
           ? {}
-          : { exp: Math.floor(Date.now() / 1000) + (this.#parts.rightsSeconds ?? RIGHTS_SECONDS) }),
+          : {
+              exp: Math.floor((this.#parts.clock ?? Date.now)() / 1000) + (this.#parts.rightsSeconds ?? RIGHTS_SECONDS),
+            }),
       },
     );
     return encodeAuthorizationResponse(user, fromPublic(request.server_id.id), issuer, { jwt }, {});

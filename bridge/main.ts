@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client';
 import { type Config, ConfigError } from '../services/config.ts';
 import { readTrust } from '../services/foreign-hosts.ts';
 import { Halts } from '../services/halt-metrics.ts';
-import { lostStoreFigure } from '../services/journal/figures.ts';
+import { clockFigure, lostStoreFigure } from '../services/journal/figures.ts';
 import { openIntegrations } from '../services/journal/integrations-jetstream.ts';
 import { openJetStreamJournal } from '../services/journal/jetstream.ts';
 import { Lanes } from '../services/journal/lanes.ts';
@@ -62,6 +62,8 @@ export async function start(
     const admin = await startAdmin({ host: config.adminHost, port: adminPortOf(config, 'bridge'), registry, halts });
     closing.push(() => admin.stop());
     const stores = await openStores(config, log, stopping, closing);
+    halts.also(stores.journal.clock);
+    clockFigure([registry], stores.journal.clock);
     await openDoors({ config, log, stopping, registry, halts, closing, testing }, stores);
     return { stop: close };
   } catch (error) {
@@ -125,20 +127,21 @@ async function openDoors(opening: Opening, stores: Stores): Promise<void> {
   };
   lostStoreFigure([registry], () => stores.check.lost);
   const { appStreams } = config;
+  const clock = stores.journal.clock.now;
   const pump = keep(
-    await openPump({ ...stores, appStreams, registry, onHalt: halts.of('bridge'), clock: Date.now, log }, stopping),
+    await openPump({ ...stores, appStreams, registry, onHalt: halts.of('bridge'), clock, log }, stopping),
   );
   const replay = pump.replay.bind(pump);
-  const { commands, observer } = keep(openCommands({ ...stores, config, replay, registry, log }));
+  const { commands, observer } = keep(openCommands({ ...stores, config, replay, registry, clock, log }));
   const floods = new Floods(log);
   const version = versionOfPackage();
   keep(await openService({ links, discovery: link, commands, floods, version, log, observer }));
   const { host, bridgePort: port, webhookCaFile } = config;
   const trust = webhookCaFile === null ? undefined : readTrust('LANES_WEBHOOK_CA_FILE', webhookCaFile);
-  keep(await openWebhooksOut({ integrations, link, registry, log, trust, ...given(testing) }, stopping));
+  keep(await openWebhooksOut({ integrations, link, registry, clock, log, trust, ...given(testing) }, stopping));
   keep(await openWebhooksIn({ host, port, integrations, commands, registry, log }));
   const metrics = doorMetricsOf(registry);
-  keep(await openCallout({ config, registry: integrations, floods, log, metrics, signal: stopping }));
+  keep(await openCallout({ config, registry: integrations, floods, clock, log, metrics, signal: stopping }));
   log.info({ integrations: integrations.list().length }, 'integrations may come in');
 }
 

@@ -1,5 +1,6 @@
 /** The commands of integrations on their stores, for whichever doors they come in by. */
 import type { Registry } from 'prom-client';
+import type { Millis } from '../schema/ids.ts';
 import type { Config } from '../services/config.ts';
 import { receiptFigures, submitFigures } from '../services/journal/figures.ts';
 import type { Integrations } from '../services/journal/integrations.ts';
@@ -33,6 +34,7 @@ export interface OpenCommandsParts {
   readonly integrations: Pick<Integrations, 'get'>;
   readonly replay: CommandsParts['replay'];
   readonly registry: Registry;
+  readonly clock: () => Millis;
   readonly log: Logger;
 }
 
@@ -46,18 +48,18 @@ export interface OpenCommands {
 
 /** Does not wait for MongoDB or NATS. */
 export function openCommands(parts: OpenCommandsParts): OpenCommands {
-  const { config, journal, lanes, reads, history, mongo, integrations, replay, registry, log } = parts;
+  const { config, journal, lanes, reads, history, mongo, integrations, replay, registry, clock, log } = parts;
   const submit = new Submit(journal, lanes, reads, {
     rules: { ...DEFAULT_RULES, create: config.create, membersAdd: config.membersAdd },
-    clock: Date.now,
+    clock,
     log,
     // A reader whose live copy was lost is rung by its own process.
     observer: { ...submitFigures([registry]), found: () => undefined },
   });
-  const receipts = new Receipts(parts.receipts, { clock: Date.now, observer: receiptFigures([registry]) });
-  const marking = new Marking({ lanes, receipts, clock: Date.now });
+  const receipts = new Receipts(parts.receipts, { clock, observer: receiptFigures([registry]) });
+  const marking = new Marking({ lanes, receipts, clock });
   const board = openReceiptBoard({ receipts: parts.receipts, mongo, log });
-  const devices = openDevices(mongo, log);
+  const devices = openDevices(mongo, log, clock);
   const unread = openUnread({ lanes, reads, board, mongo, log });
   const observer = createCommandMetrics(registry, () => commands.size);
   const appReads = new AppReads({ lanes, reads, history, board, devices, unread, log });

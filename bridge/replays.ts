@@ -33,6 +33,7 @@ export interface ReplaysParts {
   readonly lanes: Lanes;
   readonly journal: Pick<Journal, 'read'>;
   readonly feedOf: (app: AppId) => AppFeed | undefined;
+  readonly clock: () => Millis;
   readonly log: Logger;
   readonly onReplayed: (events: number) => void;
   /** There is no room for replays in its stream. */
@@ -56,7 +57,8 @@ const NOTHING: Tail = { seq: 0, at: 0 };
 const bytesOf = (body: object): Uint8Array => Buffer.from(JSON.stringify(body));
 
 /** It begins with its time, so that it can be told how old a replay is. */
-const newReplayId = (): string => Date.now().toString(36).padStart(TIME_CHARS, '0') + randomBytes(6).toString('hex');
+const newReplayId = (now: Millis): string =>
+  now.toString(36).padStart(TIME_CHARS, '0') + randomBytes(6).toString('hex');
 export const startOfReplay = (replayId: string): Millis => Number.parseInt(replayId.slice(0, TIME_CHARS), 36);
 
 interface Running {
@@ -93,7 +95,7 @@ export class Replays {
     if (!sight || Number.isFinite(sight.to)) return { kind: 'not-found' };
     const from = Math.max(after + 1, sight.from);
     const to = Math.min(upTo ?? loaded.lane.seq, loaded.lane.seq, from + EVENTS_MOST - 1);
-    const replayId = newReplayId();
+    const replayId = newReplayId(this.#parts.clock());
     const subject = appReplay(app, replayId, conversationId);
     const run = this.#run({ feed, loaded, subject, replayId, from, to })
       .catch((error: unknown) => this.#parts.log.warn({ err: error, app, replayId }, 'a replay was given up'))

@@ -29,6 +29,7 @@ export interface WebhooksOutParts {
   /** The bridge's connection to the integrations' account. */
   readonly link: Link;
   readonly registry: Registry;
+  readonly clock: () => Millis;
   readonly log: Logger;
   /** Authorities believed; absent: Node's own. */
   readonly trust?: SecureContext | undefined;
@@ -129,20 +130,20 @@ class WebhooksOut {
       void leaving.then(() => this.#changed({ app } as Integration));
       return;
     }
-    const { link, trust, testing = {} } = this.#parts;
+    const { link, trust, clock, testing = {} } = this.#parts;
     const { allows, resolve, timeoutMs, patience } = testing;
     const sender: WebhookSender = new WebhookSender({
       app,
       webhook: () => this.#webhookOf(app),
       source: new WebhookSource(app, link, this.#questions),
       state: this.#state,
-      poster: new WebhookPoster({ trust, allows, resolve, timeoutMs, clock: Date.now }),
+      poster: new WebhookPoster({ trust, allows, resolve, timeoutMs, clock }),
       bury: (event, reason, deliveries) => this.#bury(app, event, reason, deliveries),
       onGone: () => this.#disable(app, since),
       budget: this.#budget,
       mayGo: () => this.#lease.isHeld,
       patience: { ...PATIENCE, ...patience },
-      ...{ clock: Date.now, metrics: this.#metrics, log: this.#log },
+      ...{ clock, metrics: this.#metrics, log: this.#log },
     });
     this.#senders.set(app, { sender, since, url });
   }
@@ -162,7 +163,7 @@ class WebhooksOut {
   }
 
   async #bury(app: AppId, event: SourceEvent, reason: string, deliveries: number): Promise<void> {
-    const letter = webhookLetterOf(event, { message: reason, deliveries, at: Date.now() });
+    const letter = webhookLetterOf(event, { message: reason, deliveries, at: this.#parts.clock() });
     const payload = Buffer.from(JSON.stringify(letter));
     const answer = await this.#questions.publish(
       appDead(app, event.lane),
@@ -189,7 +190,7 @@ class WebhooksOut {
         const revision = integrations.revision(app);
         const webhook = integration?.webhook;
         if (!integration || webhook?.since !== since || webhook.off !== undefined) return;
-        const off = { at: Date.now(), why: '410 Gone' };
+        const off = { at: this.#parts.clock(), why: '410 Gone' };
         if ((await integrations.put({ ...integration, webhook: { ...webhook, off } }, revision)) === 'stored') return;
       }
     };

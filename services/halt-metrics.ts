@@ -9,6 +9,7 @@ export type OnHalt = (partition: number, reason: string | undefined) => void;
 export class Halts {
   readonly #gauge: Gauge;
   readonly #reasons = new Map<string, string>();
+  readonly #others: { readonly reason: string | undefined }[] = [];
 
   constructor(registry: Registry) {
     this.#gauge = new Gauge({
@@ -32,8 +33,14 @@ export class Halts {
     };
   }
 
+  /** What else keeps the process from being ready, while it gives a reason. */
+  also(part: { readonly reason: string | undefined }): void {
+    this.#others.push(part);
+  }
+
   /** Undefined: nothing stands still. */
   get reason(): string | undefined {
-    return this.#reasons.size === 0 ? undefined : [...this.#reasons.values()].join('\n');
+    const all = [...this.#reasons.values(), ...this.#others.flatMap(({ reason }) => reason ?? [])];
+    return all.length === 0 ? undefined : all.join('\n');
   }
 }

@@ -38,7 +38,7 @@ export async function startAdmin(options: {
   readonly host: string;
   readonly port: number;
   readonly registry: Registry;
-  /** Undefined, or its reason: nothing of this room stands still. */
+  /** Undefined, or its reason: nothing keeps this room from being ready. */
   readonly halts?: { readonly reason: string | undefined };
 }): Promise<Admin> {
   const { host, port, registry, halts } = options;

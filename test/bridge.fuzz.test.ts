@@ -163,7 +163,7 @@ async function openMemory() {
   });
   const rate = { perSecond: 1e9, burst: 1e9 };
   const { commands, stop } = openCommands({
-    ...{ journal, lanes, reads, mongo, history: NO_HISTORY, log: silent, registry: new Registry() },
+    ...{ journal, lanes, reads, mongo, history: NO_HISTORY, clock: Date.now, log: silent, registry: new Registry() },
     receipts: new MemoryReceipts({ partitions: 2 }),
     config: { create: 'users', membersAdd: 'owner', sends: rate },
     integrations: { get: (app) => ({ app, scope: 'member', secretHash: '', createdAt: 0 }) },

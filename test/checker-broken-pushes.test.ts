@@ -76,7 +76,7 @@ async function startNotifier(build: Build): Promise<Running> {
   const config = servers.config({ ...settings, ...gateways.settings });
   const opened: (() => Promise<unknown>)[] = [];
   const registry = new Registry();
-  const providers = openProviders(config.push, { log: silent, registry });
+  const providers = openProviders(config.push, { log: silent, clock: Date.now, registry });
   const stores = await openStores(config, silent, undefined, opened);
   const notifier = new Notifier({
     ...stores,

@@ -20,7 +20,11 @@ beforeAll(async () => {
 afterAll(() => standIns.stop());
 
 const open = (settings: Record<string, string>) =>
-  openProviders(readSettings(settings).push, { log: pino({ level: 'silent' }), registry: new Registry() });
+  openProviders(readSettings(settings).push, {
+    log: pino({ level: 'silent' }),
+    registry: new Registry(),
+    clock: Date.now,
+  });
 const mistakeOf = (settings: Record<string, string>): string => {
   try {
     open(settings);

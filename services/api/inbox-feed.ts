@@ -2,7 +2,7 @@
  * All partitions as they are stored, each in order and without a hole, for the inboxes of this process: one subscription of the
  * live copies a partition, however many users and lanes. It runs while somebody has an inbox open.
  */
-import { type Revision, revisionOf } from '../../schema/ids.ts';
+import { type Millis, type Revision, revisionOf } from '../../schema/ids.ts';
 import { type Journal, JournalUnavailable, type Stoppable, type StoredRecord } from '../journal/journal.ts';
 import type { Logger } from '../logger.ts';
 import { Fresh } from '../views/fresh.ts';
@@ -23,6 +23,7 @@ const PRINTS_MAX = 20_000;
 export interface InboxFeedParts {
   readonly journal: Pick<Journal, 'partitions' | 'consume' | 'partitionEnd' | 'onReconnect'>;
   readonly userLanes: Pick<UserLanes, 'listed'>;
+  readonly clock: () => Millis;
   readonly log: Logger;
 }
 
@@ -89,7 +90,7 @@ export class InboxFeed<Prepared = unknown> {
   /** Everything up to it was delivered. */
   get place(): InboxPlace {
     return {
-      at: Date.now(),
+      at: this.#parts.clock(),
       revisions: this.tails.map(({ to }) => to),
       prints: this.tails.map(({ print }) => print),
     };

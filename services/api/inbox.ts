@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { GraphQLError, GraphQLSchema } from 'graphql';
-import { ID_RULE, parseDeviceId, type UserId } from '../../schema/ids.ts';
+import { ID_RULE, type Millis, parseDeviceId, type UserId } from '../../schema/ids.ts';
 import type { Buckets } from '../buckets.ts';
 import type { Journal, Stoppable } from '../journal/journal.ts';
 import type { Lanes } from '../journal/lanes.ts';
@@ -61,6 +61,7 @@ export interface InboxParts {
   readonly reads: Pick<Reads, 'gap' | 'event'>;
   readonly userLanes: UserLanes;
   readonly counts: StreamCounts;
+  readonly clock: () => Millis;
   readonly log: Logger;
   readonly limits?: InboxLimits;
 }
@@ -235,7 +236,7 @@ export class Inboxes implements OpensStreams {
   }
 
   #place(): InboxPlace {
-    return this.#feed?.place ?? { at: Date.now(), revisions: [], prints: [] };
+    return this.#feed?.place ?? { at: this.#parts.clock(), revisions: [], prints: [] };
   }
 
   /** To all who have had frames since they had their place last: it is the same for all who keep up. */

@@ -1,10 +1,10 @@
 /** The room: one process of the GraphQL API, its parts made in order and stopped in the order that loses nothing. */
 import type { GraphQLSchema } from 'graphql';
 import type { Registry } from 'prom-client';
+import type { Millis } from '../../schema/ids.ts';
 import { Buckets, Counts, workOf } from '../buckets.ts';
 import type { Config } from '../config.ts';
-import { lostStoreFigure } from '../journal/figures.ts';
-import type { Journal } from '../journal/journal.ts';
+import { clockFigure, lostStoreFigure } from '../journal/figures.ts';
 import { Marking } from '../journal/marking.ts';
 import { Receipts } from '../journal/receipts.ts';
 import { Submit } from '../journal/submit.ts';
@@ -40,7 +40,7 @@ import { schemaWith } from './resolvers/schema.ts';
 import { ApiServer } from './server.ts';
 import { Shares } from './shares.ts';
 import { EventStreams } from './sse.ts';
-import { type Connections, connect, disconnect, openStores, type Stores } from './stores.ts';
+import { type Connections, connect, disconnect, type JetStream, openStores, type Stores } from './stores.ts';
 import { openStreams } from './stream.ts';
 import { newStreamCounts, registerStreamMetrics, type StreamCounts } from './stream-metrics.ts';
 import { subscriptionsOf } from './subscriptions.ts';
@@ -106,6 +106,8 @@ interface Base {
 /** Everything between the stores and the doors. */
 function openRoom(config: Config, log: Logger, { connections, registry, readiness }: Base) {
   const { journal } = connections;
+  const clock = journal.clock.now;
+  clockFigure([registry], journal.clock);
   const stores = openStores(config, log, connections);
   const { history, lanes, reads } = stores;
   const people = new People(history, log);
@@ -120,16 +122,16 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
   lostStoreFigure([registry], () => stores.check.lost);
   const submit = new Submit(journal, lanes, reads, {
     rules: { ...DEFAULT_RULES, create: config.create, membersAdd: config.membersAdd },
-    clock: Date.now,
+    clock,
     log,
     observer: metrics.observer((lane) => followed.conversations.ring(lane)),
   });
-  const receipts = new Receipts(connections.receipts, { clock: Date.now, observer: metrics.receipts });
-  const schema = schemaOf(config, log, { stores, people, submit, receipts });
+  const receipts = new Receipts(connections.receipts, { clock, observer: metrics.receipts });
+  const schema = schemaOf(config, log, { stores, people, submit, receipts, clock });
   const work = new Buckets(workOf(config.sends));
   const engine = createEngine({ schema, introspection: config.introspection, work, log });
   const followed = openFollowing(log, { engine, work, stores, journal, counts });
-  const auth = new Auth({ trust: config.jwt, revocations: connections.revocations, log });
+  const auth = new Auth({ trust: config.jwt, revocations: connections.revocations, log, clock });
   const admission = new Admission(auth, people, config.sends, metrics.verified);
   const origins = new Origins(config);
   const perUser = new Counts(MAX_SOCKETS_PER_USER);
@@ -158,17 +160,18 @@ interface SchemaParts {
   readonly people: People;
   readonly submit: Submit;
   readonly receipts: Receipts;
+  readonly clock: () => Millis;
 }
 
 /** The published schema and every resolver on it. */
 function schemaOf(
   { sends, push }: Config,
   log: Logger,
-  { stores, people, submit, receipts }: SchemaParts,
+  { stores, people, submit, receipts, clock }: SchemaParts,
 ): GraphQLSchema {
   const { lanes, reads, history, devices, unread, deliveries } = stores;
-  const marksOf = requestMarks(stores);
-  const marking = new Marking({ lanes, receipts, clock: Date.now });
+  const marksOf = requestMarks({ ...stores, clock });
+  const marking = new Marking({ lanes, receipts, clock });
   return schemaWith(
     eventResolvers,
     receiptFrameResolvers,
@@ -187,7 +190,7 @@ interface FollowingParts {
   readonly engine: Engine;
   readonly work: Buckets;
   readonly stores: Stores;
-  readonly journal: Journal;
+  readonly journal: JetStream;
   readonly counts: StreamCounts;
 }
 
@@ -198,7 +201,7 @@ function openFollowing(log: Logger, { engine, work, stores, journal, counts }: F
   const receipts = new ReceiptFeed({ ...stores, log });
   const conversations = openStreams({ schema, work, journal, lanes, reads, log, counts, receipts });
   const deliveries = new DeliveryStreams({ schema, lanes, reads, deliveries: found, log });
-  const inboxes = new Inboxes({ ...stores, schema, work, journal, counts, log });
+  const inboxes = new Inboxes({ ...stores, schema, work, journal, counts, clock: journal.clock.now, log });
   const shares = new Shares({
     weightOf: (document) => documents.weightOf(document),
     onRefused: (share) => {

@@ -5,7 +5,7 @@ import type { JetStreamJournal, JournalStatus } from '../journal/jetstream.ts';
 const FRESH_MS = 1_000;
 
 export class Readiness {
-  #journal: Pick<JetStreamJournal, 'status'> | undefined;
+  #journal: Pick<JetStreamJournal, 'status' | 'clock'> | undefined;
   #asking: Promise<JournalStatus> | undefined;
   #known: { readonly status: JournalStatus; readonly at: Millis } | undefined;
   #draining = false;
@@ -15,7 +15,7 @@ export class Readiness {
   }
 
   /** The store is open: from now on it is asked. */
-  opened(journal: Pick<JetStreamJournal, 'status'>): void {
+  opened(journal: Pick<JetStreamJournal, 'status' | 'clock'>): void {
     this.#journal = journal;
   }
 
@@ -26,6 +26,8 @@ export class Readiness {
   async check(): Promise<JournalStatus> {
     if (this.#draining) return { isReady: false, reason: 'draining' };
     if (!this.#journal) return { isReady: false, reason: 'starting: the store of conversations is not reached yet' };
+    const { reason } = this.#journal.clock;
+    if (reason !== undefined) return { isReady: false, reason };
     if (this.#known && Date.now() - this.#known.at < FRESH_MS) return this.#known.status;
     this.#asking ??= this.#ask(this.#journal).finally(() => {
       this.#asking = undefined;

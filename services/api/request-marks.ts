@@ -10,6 +10,7 @@ import type { RequestContext } from './context.ts';
 export interface MarkStores {
   readonly board: Pick<ReceiptBoard, 'of' | 'ofUser'>;
   readonly devices: Pick<Devices, 'settings' | 'mutesOf'>;
+  readonly clock: () => Millis;
 }
 
 /** Answers questions in batches: those that are asked in one turn of the loop are one. Remembered until `forget`. */
@@ -54,10 +55,10 @@ export class RequestMarks {
   readonly #hiding: Batched<UserId, boolean>;
   readonly #all = new Map<LaneId, Promise<ReadonlyMap<UserId, Mine>>>();
 
-  constructor({ board, devices }: MarkStores, user: UserId) {
+  constructor({ board, devices, clock }: MarkStores, user: UserId) {
     this.#board = board;
     this.#own = new Batched((lanes) => board.ofUser(user, lanes));
-    this.#mutes = new Batched((lanes) => devices.mutesOf(user, lanes, Date.now()));
+    this.#mutes = new Batched((lanes) => devices.mutesOf(user, lanes, clock()));
     this.#hiding = new Batched(async (users) => {
       const settings = await devices.settings(users);
       return new Map([...settings].map(([one, { hideReadMarks }]) => [one, hideReadMarks]));

@@ -65,11 +65,11 @@ export function openStores(config: Config, log: Logger, { journal, receipts, bel
   const check = new StoreCheck({ journal, mongo, log });
   const lanes = new Lanes(journal, { maxWeight: LANES_WEIGHT, log, confirmEmpty: (id) => check.confirmEmpty(id) });
   const reads = openReads(history, journal);
-  const devices = openDevices(mongo, log);
+  const devices = openDevices(mongo, log, journal.clock.now);
   const board = openReceiptBoard({ receipts, mongo, log });
   const unread = openUnread({ lanes, reads, board, mongo, log });
   const userLanes = openUserLanes({ mongo, partitions: journal.partitions, log });
-  const deliveries = openDeliveries({ mongo, board, devices, reads, bell, log });
+  const deliveries = openDeliveries({ mongo, board, devices, reads, bell, log, clock: journal.clock.now });
   return {
     history,
     check,

@@ -1,5 +1,6 @@
 /** What `lanes doctor` reads of rooms in their own figures. */
 import type { Settings } from '../config.ts';
+import { CLOCK_OFF_MS } from '../journal/clock.ts';
 import { adminPortOf, type Room } from '../metrics.ts';
 import type { Finding } from './checks.ts';
 
@@ -74,10 +75,18 @@ async function checkRoom(
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });
     const figures = await answer.text();
-    return [...haltedIn(figures, room), judge(figures)];
+    return [...haltedIn(figures, room), ...clockIn(figures, room), judge(figures)];
   } catch {
     return [bad(room, `${url} ${NO_ANSWER}`, `run "npm start" or "lanes ${room}"; ${meanwhile}`)];
   }
+}
+
+/** Whose own clock is off: it works by that of NATS, and is not ready. */
+function clockIn(figures: string, room: Room): Finding[] {
+  const off = Number(/^lanes_clock_offset_ms(?:\{[^}]*\})? (\S+)$/m.exec(figures)?.[1] ?? 0);
+  if (Math.abs(off) <= CLOCK_OFF_MS) return [];
+  const says = `its clock is ${Math.abs(off)} ms ${off > 0 ? 'ahead of' : 'behind'} that of NATS`;
+  return [bad(room, says, 'set the clock of its machine (NTP)')];
 }
 
 /** Where a service stands still, because the stream is another one than it had read. */

@@ -1,12 +1,25 @@
 /** What writing lanes and receipts costs, the same figures in every room that writes. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Outcome } from '../../schema/commands.ts';
+import type { ServerClock } from './clock.ts';
 import type { ReceiptsObserver } from './receipts.ts';
 import type { SubmitObserver } from './submit.ts';
 
 /** Upper bounds of a histogram, in seconds. */
 export const LATENCY_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const BATCH = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+
+/** Of every room: each compares its own time with others'. */
+export function clockFigure(registers: Registry[], clock: Pick<ServerClock, 'offsetMs'>): void {
+  new Gauge({
+    name: 'lanes_clock_offset_ms',
+    help: 'How far the process’s own clock is ahead of NATS’s; negative: behind. What is compared with others goes by that of NATS.',
+    registers,
+    collect() {
+      this.set(clock.offsetMs);
+    },
+  });
+}
 
 /** `registers`: of the room that writes. */
 export function receiptFigures(registers: Registry[]): ReceiptsObserver {

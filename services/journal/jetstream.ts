@@ -5,6 +5,7 @@ import { laneOfSubject, laneStream, liveSubject, liveSubjects, partitionOf } fro
 import type { Logger } from '../logger.ts';
 import { Appends } from './append.ts';
 import { ApiRefusal, Questions } from './ask.ts';
+import { NatsClock, type ServerClock } from './clock.ts';
 import { type ConsumeOptions, consume, type Source } from './consume.ts';
 import { describeTopology, ensureTopology } from './installation.ts';
 import {
@@ -31,6 +32,7 @@ const OPEN_RETRY_MS = 200;
 export type JournalStatus = { readonly isReady: true } | { readonly isReady: false; readonly reason: string };
 
 export interface JetStreamJournal extends Journal {
+  readonly clock: ServerClock;
   /** Whether an append may be expected to be stored now: connected, and JetStream answers. */
   status(): Promise<JournalStatus>;
 }
@@ -45,13 +47,31 @@ export async function openJetStreamJournal(options: JetStreamOptions): Promise<J
     openLink({ ...options, name: `${options.name}-read` }),
   ]);
   const questions = new Questions(reading);
+  const clock = clockOf(reading, questions, options.log);
   try {
     await ensured(reading, questions, options);
+    await clock.first(options.signal);
   } catch (error) {
+    clock.stop();
     await Promise.all([writing.close(), reading.close()]);
     throw error;
   }
-  return new JetStream(writing, reading, questions, options);
+  return new JetStream({ writing, reading, questions, clock }, options);
+}
+
+/** Of the server that leads the first partition: it stamps its records with the same clock. */
+const clockOf = (link: Link, questions: Questions, log: Logger): NatsClock =>
+  new NatsClock({
+    ask: async () => Date.parse((await questions.api<{ ts: string }>(`STREAM.INFO.${laneStream(0)}`)).ts),
+    onReconnect: (callback) => link.onChange((up) => up && callback()),
+    log,
+  });
+
+interface Opened {
+  readonly writing: Link;
+  readonly reading: Link;
+  readonly questions: Questions;
+  readonly clock: NatsClock;
 }
 
 /** What the streams are and should be, for `lanes doctor`. Throws where NATS does not let us in, or JetStream does not answer. */
@@ -84,6 +104,7 @@ async function ensured(link: Link, questions: Questions, options: JetStreamOptio
  */
 class JetStream implements JetStreamJournal {
   readonly partitions: number;
+  readonly clock: NatsClock;
   readonly #writing: Link;
   readonly #reading: Link;
   readonly #questions: Questions;
@@ -93,8 +114,9 @@ class JetStream implements JetStreamJournal {
   readonly #snapshots: Snapshots;
   readonly #closing = new AbortController();
 
-  constructor(writing: Link, reading: Link, questions: Questions, { partitions, log }: JetStreamOptions) {
+  constructor({ writing, reading, questions, clock }: Opened, { partitions, log }: JetStreamOptions) {
     this.partitions = partitions;
+    this.clock = clock;
     this.#writing = writing;
     this.#reading = reading;
     this.#questions = questions;
@@ -196,6 +218,7 @@ class JetStream implements JetStreamJournal {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    this.clock.stop();
     await Promise.all([this.#writing.close(), this.#reading.close()]);
   }
 }

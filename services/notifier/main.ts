@@ -1,6 +1,8 @@
 /** The notifier as a process of its own: pushes what stayed undelivered. */
+import type { Millis } from '../../schema/ids.ts';
 import type { Config } from '../config.ts';
 import { Halts } from '../halt-metrics.ts';
+import { clockFigure } from '../journal/figures.ts';
 import { openJetStreamJournal } from '../journal/jetstream.ts';
 import { Lanes } from '../journal/lanes.ts';
 import { openJetStreamReceipts } from '../journal/receipts-jetstream.ts';
@@ -40,11 +42,15 @@ export async function start(
     for (const one of closing.splice(0).reverse()) await one();
   };
   try {
-    const providers = openProviders(config.push, { ...test, log, registry });
+    let clock: () => Millis = Date.now;
+    const providers = openProviders(config.push, { ...test, log, registry, clock: () => clock() });
     closing.push(() => providers.stop());
     const admin = await startAdmin({ host: config.adminHost, port: adminPortOf(config, 'notifier'), registry, halts });
     closing.push(() => admin.stop());
     const stores = await openStores(config, log, stopping, closing);
+    clock = stores.journal.clock.now;
+    clockFigure([registry], stores.journal.clock);
+    halts.also(stores.journal.clock);
     if (providers.on.size === 0) log.warn('no push provider is set up: nothing is pushed');
     const notifier = new Notifier({
       ...stores,
@@ -53,7 +59,7 @@ export async function start(
       outlets: new Outlets(providers.on),
       graceMs: config.notifyGraceMs,
       privacy: config.pushPrivacy,
-      clock: Date.now,
+      clock,
       log,
     });
     closing.push(() => notifier.stop());
@@ -86,7 +92,7 @@ export async function openStores(
   const board = openReceiptBoard({ receipts, mongo, log });
   closing.push(() => board.stop());
   const unread = openUnread({ lanes, reads: openReads(history, journal), board, mongo, log });
-  const ledger = new Ledger(() => mongo.db());
+  const ledger = new Ledger(() => mongo.db(), journal.clock.now);
   const lanesOf = openLanesOfUsers(mongo, log);
   return {
     journal,
@@ -98,7 +104,7 @@ export async function openStores(
     board,
     unread,
     lanesOf,
-    devices: openDevices(mongo, log),
+    devices: openDevices(mongo, log, journal.clock.now),
     ledger,
   };
 }

@@ -3,6 +3,7 @@ import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Registry } from 'prom-client';
 import { z } from 'zod';
+import type { Millis } from '../../schema/ids.ts';
 import { type Config, ConfigError } from '../config.ts';
 import { readTrust } from '../foreign-hosts.ts';
 import type { Logger } from '../logger.ts';
@@ -41,6 +42,8 @@ const LIMITS: Readonly<Record<PushProviderName, Limits>> = {
 export interface ProvidersOptions {
   readonly log: Logger;
   readonly registry: Registry;
+  /** As records are stamped. */
+  readonly clock: () => Millis;
   /** For one push, from its turn on; default 10 s. */
   readonly timeoutMs?: number;
   /** Only tests give it: which addresses Web Push may connect to, in place of the public ones. */
@@ -49,14 +52,14 @@ export interface ProvidersOptions {
 
 /** Throws `ConfigError`. */
 export function openProviders(push: Config['push'], options: ProvidersOptions): Providers {
-  const { log, registry, timeoutMs } = options;
+  const { log, registry, timeoutMs, clock } = options;
   const guards = new Map<PushProviderName, Guard<PushAddress>>();
   const observe = pushMetrics(registry, () => new Map([...guards].map(([name, { load }]) => [name, load])));
   for (const adapter of adaptersOf(push, options, observe))
     guards.set(
       adapter.provider,
       new Guard(adapter, {
-        ...{ limits: LIMITS[adapter.provider], log, observe },
+        ...{ limits: LIMITS[adapter.provider], log, observe, clock },
         ...(timeoutMs === undefined ? {} : { timeoutMs }),
       }),
     );
@@ -70,7 +73,7 @@ export function openProviders(push: Config['push'], options: ProvidersOptions): 
 
 function adaptersOf(
   { apns, fcm, gcm, vapid, webPushHosts: hosts, caFile }: Config['push'],
-  { log, allows }: ProvidersOptions,
+  { log, clock, allows }: ProvidersOptions,
   observe: Observer,
 ): Adapter[] {
   const trust = caFile === null ? undefined : readTrust('LANES_PUSH_CA_FILE', caFile);
@@ -82,13 +85,20 @@ function adaptersOf(
         url: secureUrl('LANES_APNS_URL', apns.url),
         signingKey: readApnsKey(apns.keyFile),
         trust,
+        clock,
       }),
     );
   if (fcm !== null)
     adapters.push(
-      new FcmAdapter({ url: secureUrl('LANES_FCM_URL', fcm.url), account: readAccount(fcm.serviceAccountFile), trust }),
+      new FcmAdapter({
+        url: secureUrl('LANES_FCM_URL', fcm.url),
+        account: readAccount(fcm.serviceAccountFile),
+        trust,
+        clock,
+      }),
     );
-  if (gcm !== null) adapters.push(new GcmAdapter({ url: secureUrl('LANES_GCM_URL', gcm.url), key: gcm.key, trust }));
+  if (gcm !== null)
+    adapters.push(new GcmAdapter({ url: secureUrl('LANES_GCM_URL', gcm.url), key: gcm.key, trust, clock }));
   if (vapid !== null) {
     const key = readVapid(vapid.keyFile);
     // What the app's page subscribes with; public.
@@ -101,7 +111,7 @@ function adaptersOf(
       );
     };
     const subject = contactOf(vapid.subject);
-    adapters.push(new WebPushAdapter({ key, subject, hosts, onKeyUnknown, trust, ...(allows && { allows }) }));
+    adapters.push(new WebPushAdapter({ key, subject, hosts, onKeyUnknown, trust, clock, ...(allows && { allows }) }));
   }
   return adapters;
 }

@@ -49,7 +49,18 @@ export async function tellWhy(options: WhyOptions): Promise<Told> {
     closing.push(receipts, mongo, history, { close: () => board.stop() });
     const reads = openReads(history, journal);
     const lanes = new Lanes(journal, { maxWeight: LANES_WEIGHT, log });
-    return await tell(options, { lanes, reads, parts: { mongo, board, devices: openDevices(mongo, log), reads, log } });
+    return await tell(options, {
+      lanes,
+      reads,
+      parts: {
+        mongo,
+        board,
+        devices: openDevices(mongo, log, journal.clock.now),
+        reads,
+        log,
+        clock: journal.clock.now,
+      },
+    });
   } catch (error) {
     if (signal.reason !== undefined && error === signal.reason)
       throw new ConfigError(`NATS at ${nats.servers.join(', ')} does not answer: is it running? (LANES_NATS_URL)`);

@@ -1,6 +1,7 @@
 /** The projector as a process of its own: history and receipts, from their logs to MongoDB. */
 import type { Config } from '../config.ts';
 import { Halts } from '../halt-metrics.ts';
+import { clockFigure } from '../journal/figures.ts';
 import { openJetStreamJournal } from '../journal/jetstream.ts';
 import { openJetStreamReceipts } from '../journal/receipts-jetstream.ts';
 import type { Logger } from '../logger.ts';
@@ -39,9 +40,12 @@ export async function start(config: Config, log: Logger, stopping?: AbortSignal)
       signal: stopping,
     });
     const mongo = new Mongo(config.mongo, log, { socketTimeoutMs: MONGO_ANSWER_MS, maxPoolSize: 16 });
-    const projector = new Projector({ journal, mongo, metrics, log });
+    const clock = journal.clock.now;
+    clockFigure([registry], journal.clock);
+    halts.also(journal.clock);
+    const projector = new Projector({ journal, mongo, metrics, clock, log });
     const observe = receiptsProjectorMetrics(registry, halts.of('receipts'));
-    const receiptsProjector = new ReceiptsProjector({ receipts, mongo, observe, log });
+    const receiptsProjector = new ReceiptsProjector({ receipts, mongo, observe, clock, log });
     return {
       stop: async () => {
         await Promise.all([projector.stop(), receiptsProjector.stop()]);

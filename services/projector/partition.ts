@@ -83,7 +83,7 @@ async function settle(
   const { revision, record, storedAt } = batch.last;
   await session.gather(partition, revision, batch.activity);
   session.advance({ partition, w: revision, rid: record?.id ?? null, at: storedAt });
-  session.observe.projected(Date.now() - batch.first.storedAt);
+  session.observe.projected(session.clock() - batch.first.storedAt);
 }
 
 /** The last of each user and lane. A conversation is listed as soon as it is somebody's, not with the next gathering. */

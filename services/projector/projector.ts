@@ -3,6 +3,7 @@
  * Every record ends in history or parked, whatever is killed when, and however many projectors work on it at once.
  */
 import { randomUUID } from 'node:crypto';
+import type { Millis } from '../../schema/ids.ts';
 import type { Journal } from '../journal/journal.ts';
 import { OtherStream } from '../journal/place.ts';
 import type { Logger } from '../logger.ts';
@@ -31,6 +32,8 @@ export interface ProjectorOptions {
   readonly journal: Journal;
   readonly mongo: Mongo;
   readonly metrics: ProjectorMetrics;
+  /** As records are stamped. */
+  readonly clock: () => Millis;
   readonly log: Logger;
 }
 
@@ -90,7 +93,7 @@ export class Projector {
   }
 
   async #currentSession(): Promise<Session> {
-    const { mongo, metrics, log } = this.#options;
+    const { mongo, metrics, clock, log } = this.#options;
     const db = await mongo.db();
     const name = (await readGeneration(db)) ?? (await ensureGeneration(db));
     if (this.#session && name === this.#generation) return this.#session;
@@ -98,7 +101,7 @@ export class Projector {
     await ensureGeneration(db);
     log.info({ generation: name }, 'projecting');
     this.#generation = name;
-    this.#session = new Session(new Store(() => mongo.db(), name), { log, observe: metrics });
+    this.#session = new Session(new Store(() => mongo.db(), name), { log, observe: metrics, clock });
     return this.#session;
   }
 
@@ -130,7 +133,7 @@ export class Projector {
   }
 
   async #measureLag(): Promise<void> {
-    const { journal, metrics } = this.#options;
+    const { journal, metrics, clock } = this.#options;
     const session = this.#session;
     for (const partition of this.#runs.keys()) {
       const reach = session?.reach(partition);
@@ -138,7 +141,7 @@ export class Projector {
       try {
         const end = await journal.partitionEnd(partition);
         const records = Math.max(0, end - reach.w);
-        const sinceMs = records > 0 && reach.storedAt !== undefined ? Date.now() - reach.storedAt : 0;
+        const sinceMs = records > 0 && reach.storedAt !== undefined ? clock() - reach.storedAt : 0;
         metrics.behind(partition, records, sinceMs);
       } catch {
         // The journal is down: what is behind cannot be told, and its own alarms ring.

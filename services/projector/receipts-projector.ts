@@ -3,7 +3,7 @@
  * Two on one partition do no harm: what both write is the same, and their leases keep them apart.
  */
 import { randomUUID } from 'node:crypto';
-import type { Revision } from '../../schema/ids.ts';
+import type { Millis, Revision } from '../../schema/ids.ts';
 import { OtherStream } from '../journal/place.ts';
 import type { ReceiptLog } from '../journal/receipts.ts';
 import type { Logger } from '../logger.ts';
@@ -35,6 +35,8 @@ export interface ReceiptsProjectorOptions {
   readonly receipts: ReceiptLog;
   readonly mongo: Mongo;
   readonly observe: ReceiptsObserver;
+  /** As records are stamped. */
+  readonly clock: () => Millis;
   readonly log: Logger;
 }
 
@@ -132,11 +134,11 @@ export class ReceiptsProjector {
   }
 
   async #retain(): Promise<void> {
-    const { receipts, observe, log } = this.#options;
+    const { receipts, observe, clock, log } = this.#options;
     for (const [partition, { reached }] of this.#runs) {
       if (reached === undefined) continue;
       try {
-        if (await retain(receipts, partition, reached, Date.now())) observe.purged();
+        if (await retain(receipts, partition, reached, clock())) observe.purged();
       } catch (error) {
         log.debug({ err: error, partition }, 'receipts not purged');
       }

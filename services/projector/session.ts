@@ -26,6 +26,8 @@ export interface Observer {
 export interface SessionOptions {
   readonly log: Logger;
   readonly observe: Observer;
+  /** As records are stamped. */
+  readonly clock?: () => Millis;
   /** How long last activities may be gathered. */
   readonly listEveryMs?: number;
 }
@@ -39,6 +41,7 @@ export class Session {
   readonly writer: Writer;
   readonly log: Logger;
   readonly observe: Observer;
+  readonly clock: () => Millis;
   /** Aborts what is tried again and again. */
   readonly signal: AbortSignal;
   readonly #abort = new AbortController();
@@ -51,10 +54,11 @@ export class Session {
   #listing: Promise<void> | undefined;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(store: Store, { log, observe, listEveryMs = LIST_EVERY_MS }: SessionOptions) {
+  constructor(store: Store, { log, observe, listEveryMs = LIST_EVERY_MS, clock = Date.now }: SessionOptions) {
     this.store = store;
     this.log = log;
     this.observe = observe;
+    this.clock = clock;
     this.signal = this.#abort.signal;
     this.writer = new Writer(async (units) => {
       const rows = units.reduce((sum, { documents }) => sum + documents.length, 0);

@@ -75,9 +75,11 @@ export class Ledger {
   /** Whose claims these are: differs for each that makes some. */
   readonly owner = randomUUID();
   readonly #db: () => Promise<Db>;
+  readonly #clock: () => Millis;
 
-  constructor(db: () => Promise<Db>) {
+  constructor(db: () => Promise<Db>, clock: () => Millis = Date.now) {
     this.#db = db;
+    this.#clock = clock;
   }
 
   async position(partition: number): Promise<NotifierPositionDocument | undefined> {
@@ -167,7 +169,7 @@ export class Ledger {
 
   /** Pushes that nobody will try: an entry each that says why. */
   async close(claims: readonly Claim[], why: NoPushReason): Promise<void> {
-    const at = new Date();
+    const at = new Date(this.#clock());
     const writes = claims.map((claim): AnyBulkWriteOperation<EntryDocument> => {
       const { subject, provider } = claim;
       const fixed = { r: subject.revision, sent: subject.acceptedAt, c: subject.part, provider, at, attempts: [] };
@@ -271,7 +273,7 @@ export class Ledger {
   }
 
   async #notice(db: Db, settled: readonly Settled[]): Promise<void> {
-    const at = new Date();
+    const at = new Date(this.#clock());
     const writes = settled
       .filter(({ now }) => now.kind === 'sent')
       .map(({ claim: { subject, user: u, device: d } }): AnyBulkWriteOperation<NoticeDocument> => {

@@ -88,7 +88,7 @@ export async function startCommanding(
     const reads = openReads(history, journal);
     const registry = new Registry();
     const stores = { journal, receipts, lanes, reads, history, mongo, integrations };
-    const own = openCommands({ config, ...stores, replay: ownReplay, registry, log: silent });
+    const own = openCommands({ config, ...stores, replay: ownReplay, clock: Date.now, registry, log: silent });
     const door = await openLink({ ...natsBridge, name: 'bridge service', log: silent });
     const { commands, observer } = own;
     const service = await openService({ links: [door], commands, version: '1.2.3', log: silent, observer });

@@ -135,6 +135,7 @@ export function inboxRig({ partitions = 2, limits = {}, slowNames = false, inner
   const inboxes = new Inboxes({
     schema,
     journal,
+    clock: Date.now,
     lanes,
     // MongoDB is down, and had nothing: everything is read from the lanes.
     reads: openReads({ ...NO_HISTORY, knownWatermark: () => revisionOf(0) }, journal),

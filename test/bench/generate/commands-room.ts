@@ -42,7 +42,7 @@ serve<CommandsRoom>({
     const reads = openReads(history, journal);
     const stores = { journal, receipts, integrations, mongo, history, lanes, reads };
     const replay = async () => ({ kind: 'not-found' }) as const;
-    const own = openCommands({ ...stores, config, replay, registry: new Registry(), log });
+    const own = openCommands({ ...stores, config, replay, clock: Date.now, registry: new Registry(), log });
     const service = await openService({
       links: [link],
       commands: own.commands,

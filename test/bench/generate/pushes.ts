@@ -43,7 +43,7 @@ function pushOf(i: number): MessagePush {
 
 function openOurs(settings: Readonly<Record<string, string>>): Load {
   const log = pino({ level: 'silent' });
-  const providers = openProviders(readSettings(settings).push, { log, registry: new Registry() });
+  const providers = openProviders(readSettings(settings).push, { log, clock: Date.now, registry: new Registry() });
   const apns = providers.on.get('APNS');
   if (apns === undefined) throw new Error('APNs is off');
   const { signal } = new AbortController();

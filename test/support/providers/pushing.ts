@@ -30,7 +30,7 @@ export async function startPushing(
   const registry = new Registry();
   const never = new AbortController().signal;
   const opening: ProvidersOptions = {
-    ...{ log, registry, allows: (address: string) => address === '127.0.0.1' },
+    ...{ log, registry, clock: Date.now, allows: (address: string) => address === '127.0.0.1' },
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
   };
   const { push } = readSettings({ ...standIns.settings, ...options.settings });
