@@ -2,7 +2,8 @@
  * One lane's newest events and state in this process, kept up to the lane.
  *
  * The live copy of a record is a doorbell: what directly follows is taken, what is old is dropped, and anything else makes
- * the feed read the lane.
+ * the feed read the lane. After a reconnect nothing is taken before the lane was seen to have the record that was taken last:
+ * it may have lost its end, and others may stand in its place.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LaneEvent } from '../../schema/events.ts';
@@ -59,6 +60,9 @@ export class Feed {
   /** The revision that the lane is known to have. */
   #wanted = revisionOf(0);
   #syncing = false;
+  /** The lane was not seen, since the last reconnect, to be the one that was followed. */
+  #isDoubtful = false;
+  #doubts = 0;
   #reaching: Promise<void> | undefined;
   /** Raised with each `rebuilt`: answers to questions from before say nothing. */
   #epoch = 0;
@@ -87,7 +91,7 @@ export class Feed {
   /** The state as the lane's leader has it. Throws JournalUnavailable, PoisonedLane. */
   async fresh(): Promise<Loaded> {
     for (;;) {
-      const epoch = this.#epoch;
+      const [epoch, doubts] = [this.#epoch, this.#doubts];
       const opened = this.#loaded !== undefined;
       const { revision, recordId } = this.ring;
       const loaded = await this.#options.lanes.fresh(this.lane);
@@ -96,17 +100,31 @@ export class Feed {
       const shorter = loaded.revision < revision;
       const other = loaded.revision === revision && loaded.recordId !== recordId;
       if (opened && (shorter || other)) this.#rebuild(loaded);
-      else this.#adopt(loaded);
+      else {
+        // A later revision says nothing of the one that was taken last: what follows is read with it.
+        if (!opened || loaded.revision === revision) this.#believe(doubts);
+        this.#adopt(loaded);
+      }
       return loaded;
     }
   }
 
-  /** What the lane's leader said about its last revision, asked for when the ring was at `before`. */
-  compare(last: Revision, before: Revision): void {
+  /** The connection was gone: the lane may be another one now. `compare` is to follow. */
+  doubt(): void {
+    this.#doubts++;
+    this.#isDoubtful = true;
+  }
+
+  #believe(doubts: number): void {
+    if (doubts === this.#doubts) this.#isDoubtful = false;
+  }
+
+  /** What the lane's leader said about its last revision, asked for when the ring was at `before`. Settles when that is dealt with, or on its way. */
+  async compare(last: Revision, before: Revision): Promise<void> {
     if (this.#stopped) return;
     if (!this.#loaded) this.#wanted = maxOf(this.#wanted, last);
     else if (last > this.ring.revision) this.#want(last, 'the live copy did not come');
-    else if (last < before) this.fresh().catch((error: unknown) => this.#failed(error));
+    else if (last < before || this.#isDoubtful) await this.fresh().catch((error: unknown) => this.#failed(error));
   }
 
   /** Whether the ring may be made to reach back to what comes after `seq`. */
@@ -142,6 +160,7 @@ export class Feed {
     try {
       // Not opened yet: the look at the lane that is under way may or may not see it.
       if (!this.#loaded) this.#wanted = maxOf(this.#wanted, record.revision);
+      else if (this.#isDoubtful) this.#want(record.revision, 'the lane may be another one');
       else if (this.#take(record) === 'not-next') this.#want(record.revision, 'the live copy was not the next');
     } catch (error) {
       this.#failed(error);
@@ -184,6 +203,7 @@ export class Feed {
     const { lane, ring } = this;
     this.#options.log.warn({ lane, had: ring.head, has: loaded.lane.seq }, 'the lane was restored: streams are reset');
     this.#epoch++;
+    this.#isDoubtful = false;
     this.#loaded = loaded;
     this.#wanted = loaded.revision;
     ring.reset(loaded.lane.seq, loaded.revision, loaded.recordId);
@@ -245,7 +265,7 @@ export class Feed {
 
   /** `old`: nothing new came, or the store is out of reach. `not-next`: the lane is not the one that was followed. */
   async #readSome(): Promise<Taken> {
-    const epoch = this.#epoch;
+    const [epoch, doubts] = [this.#epoch, this.#doubts];
     const { revision, recordId } = this.ring;
     let records: readonly StoredRecord[];
     try {
@@ -258,6 +278,7 @@ export class Feed {
     if (epoch !== this.#epoch || this.#stopped) return 'old';
     const head = revision > 0 ? records[0] : undefined;
     if (head && (head.revision !== revision || head.record?.id !== recordId)) return 'not-next';
+    this.#believe(doubts);
     let taken: Taken = 'old';
     for (const record of records) {
       const now = this.#take(record);

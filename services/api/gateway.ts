@@ -30,8 +30,9 @@ const CATCH_UP_MAX = 50_000;
 const CATCHING_UP = { running: 32, each: 8 };
 /** How long a lost live copy goes unnoticed at the most, while nothing follows it. Source: ARCHITECTURE, "Silence". */
 const COMPARE_MS = 10_000;
-/** Lanes in one comparison. */
+/** Lanes in one comparison, and those that are read at a time: after a reconnect, all that have nothing new. */
 const COMPARE_LANES = 1_000;
+const READ_LANES = 32;
 
 export interface StreamLimits {
   readonly followers?: number;
@@ -79,7 +80,10 @@ export class Gateway {
       catchUpMax: options.limits?.catchUpEvents ?? CATCH_UP_MAX,
       pause: (ms) => wait(ms, undefined, { signal, ref: false }),
     };
-    this.#reconnects = options.journal.onReconnect(() => this.ringAll());
+    this.#reconnects = options.journal.onReconnect(() => {
+      for (const { feed } of this.#hubs.values()) feed.doubt();
+      this.ringAll();
+    });
     this.#timer = setInterval(() => this.ringAll(), COMPARE_MS).unref();
   }
 
@@ -151,11 +155,13 @@ export class Gateway {
     const before = hubs.map(({ feed }) => feed.ring.revision);
     try {
       const last = await this.#options.journal.lastRevisions(hubs.map(({ feed }) => feed.lane));
-      for (const [i, hub] of hubs.entries()) {
-        const revision = last.get(hub.feed.lane);
-        const had = before[i];
-        if (revision !== undefined && had !== undefined) hub.feed.compare(revision, had);
-      }
+      for (let i = 0; i < hubs.length; i += READ_LANES)
+        await Promise.all(
+          hubs.slice(i, i + READ_LANES).map(({ feed }, k) => {
+            const [revision, had] = [last.get(feed.lane), before[i + k]];
+            return revision === undefined || had === undefined ? undefined : feed.compare(revision, had);
+          }),
+        );
     } catch (error) {
       this.#options.log.debug({ err: error }, 'lanes could not be compared');
     }
