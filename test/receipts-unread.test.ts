@@ -177,4 +177,18 @@ describe('unread', () => {
     await projectNow(journal, mongo);
     expect((await cold.ofMany(bob, ids.slice(0, 3))).get(ids[1] as LaneId)?.unread).toBe(2);
   });
+
+  it('of many is counted by states as new as the call, where that is asked for: who was taken in again is not told of what is hidden', async () => {
+    const lane = laneOf('again');
+    await scribe.create(lane, 'bob');
+    await scribe.say(lane, 3);
+    await projectNow(journal, mongo);
+    expect((await unread.ofMany(bob, [lane], 'fresh')).get(lane)?.unread).toBe(3);
+    // By another process, and not in MongoDB yet.
+    await scribe.write(lane, [{ type: 'MemberRemoved', member: 'bob' }]);
+    expect((await unread.ofMany(bob, [lane], 'fresh')).has(lane)).toBe(false);
+    await scribe.write(lane, [{ type: 'MembersAdded', members: ['bob'], hideHistory: true }]);
+    await scribe.say(lane, 1);
+    expect((await unread.ofMany(bob, [lane], 'fresh')).get(lane)?.unread).toBe(1);
+  });
 });

@@ -1,7 +1,7 @@
 /** How many messages a member has not read. */
 import type { Db } from 'mongodb';
 import { type LaneId, type Seq, seqOf, type UserId } from '../../schema/ids.ts';
-import type { Lanes, Loaded } from '../journal/lanes.ts';
+import { type Lanes, type Loaded, PoisonedLane } from '../journal/lanes.ts';
 import { messagesBetween } from '../lane/asides.ts';
 import { type Sight, sightOf } from '../lane/lane.ts';
 import { lastSentBy } from '../lane/sent.ts';
@@ -37,11 +37,12 @@ export interface Unread {
    */
   of(loaded: Loaded, sight: Sight, user: UserId, readSeq: number): Promise<number>;
   /**
-   * For many lanes at once, of a member. Those that hold nothing new by MongoDB's account cost nothing each, the others are
-   * loaded; so it may lag behind the lanes by what the projector does and this process has not seen of them. Lanes that the user does not belong to are left out.
+   * For many lanes at once, of a member. Those that hold nothing new by MongoDB's account cost nothing each, so it may lag behind
+   * the lanes by what the projector does. The others are counted by states as new as that account (`listed`, the default), or as
+   * new as the call (`fresh`): where somebody's rights hang on it. Lanes that the user does not belong to are left out.
    * Throws HistoryUnavailable, JournalUnavailable, PoisonedLane.
    */
-  ofMany(user: UserId, lanes: readonly LaneId[]): Promise<ReadonlyMap<LaneId, UnreadOf>>;
+  ofMany(user: UserId, lanes: readonly LaneId[], states?: 'listed' | 'fresh'): Promise<ReadonlyMap<LaneId, UnreadOf>>;
 }
 
 export interface UnreadOptions {
@@ -56,30 +57,36 @@ export function openUnread({ lanes, reads, board, mongo, log }: UnreadOptions): 
   const generations = new Generations(() => mongo.db());
   const of = (loaded: Loaded, sight: Sight, user: UserId, readSeq: number) =>
     countUnread(reads, loaded, sight, Math.max(readSeq, lastSentBy(loaded.lane.sent, user)));
-  const ofOne = async (user: UserId, id: LaneId, mine: Mine | undefined, last: number | undefined) => {
-    const cached = lanes.peek(id);
-    const loaded = cached && last !== undefined && cached.lane.seq >= last ? cached : await lanes.fresh(id);
+  const ofOne = async (user: UserId, loaded: Loaded, mine: Mine | undefined) => {
     const sight = sightOf(loaded.lane, user, false);
     if (!sight || !loaded.lane.members.has(user)) return undefined;
     const readSeq = readSeqOf(loaded, user, mine);
     return { readSeq, unread: await of(loaded, sight, user, readSeq) };
   };
+  const asListed = async (id: LaneId, end: number | undefined): Promise<Loaded> => {
+    const cached = lanes.peek(id);
+    return cached && end !== undefined && cached.lane.seq >= end ? cached : lanes.fresh(id);
+  };
   return {
     of,
-    ofMany: async (user, ids) => {
+    ofMany: async (user, ids, states = 'listed') => {
       const [marks, last] = await Promise.all([
         board.ofUser(user, ids),
         askMongo(mongo, log, async (db) => readLastSeqs(db, (await generations.current()).name, ids)),
       ]);
       const all = new Map<LaneId, UnreadOf>();
-      const waiting = [...ids];
+      const waiting: LaneId[] = [];
+      for (const id of ids) {
+        const [mine, end] = [marks.get(id), endOf(last.get(id), lanes.peek(id))];
+        if (mine && end !== undefined && mine.read >= end) all.set(id, { readSeq: seqOf(mine.read), unread: 0 });
+        else waiting.push(id);
+      }
+      const fresh = states === 'fresh' ? await lanes.freshMany(waiting) : undefined;
       const work = async (): Promise<void> => {
         for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
-          const [mine, end] = [marks.get(id), endOf(last.get(id), lanes.peek(id))];
-          const one =
-            mine && end !== undefined && mine.read >= end
-              ? { readSeq: seqOf(mine.read), unread: 0 }
-              : await ofOne(user, id, mine, end);
+          const loaded = fresh?.get(id) ?? (await asListed(id, endOf(last.get(id), lanes.peek(id))));
+          if (loaded instanceof PoisonedLane) throw loaded;
+          const one = await ofOne(user, loaded, marks.get(id));
           if (one) all.set(id, one);
         }
       };

@@ -13,7 +13,7 @@ export const userId = (id: string): UserId => id as UserId;
 export type Said =
   | { type: 'ConversationCreated'; kind: 'GROUP' | 'DIRECT'; members: string[]; title?: string }
   | { type: 'MessageSent'; text: string }
-  | { type: 'MembersAdded'; members: string[] }
+  | { type: 'MembersAdded'; members: string[]; hideHistory?: true }
   | { type: 'MemberRemoved'; member: string };
 
 const START = 1_700_000_000_000;

@@ -150,7 +150,7 @@ async function countTotals({ history, unread }: ReceiptParts, user: UserId): Pro
   const lanes = listed.map(({ lane }) => lane);
   let messages = 0;
   let conversations = 0;
-  for (const { unread: some } of (await unread.ofMany(user, lanes)).values()) {
+  for (const { unread: some } of (await unread.ofMany(user, lanes, 'fresh')).values()) {
     messages += some;
     if (some > 0) conversations++;
   }
