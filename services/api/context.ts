@@ -38,13 +38,15 @@ export interface ContextParts {
 
 /** Its `spend` throws RATE_LIMITED, too: when the user's answers take more than its budget. */
 export function contextOf(identity: Identity, { lanes, work }: ContextParts): RequestContext {
-  const read = new Map<LaneId, Promise<Loaded>>();
-  const answer = answerContext();
+  // A send reads no lane, so none of this is made for it.
+  let read: Map<LaneId, Promise<Loaded>> | undefined;
   let rows = 0;
-  let unpaid = 0;
+  let spent = 0;
+  let paid = 0;
   return {
     identity,
     fresh: (id) => {
+      read ??= new Map();
       const reading = read.get(id) ?? lanes.fresh(id);
       read.set(id, reading);
       return reading;
@@ -55,11 +57,11 @@ export function contextOf(identity: Identity, { lanes, work }: ContextParts): Re
         throw apiError('BAD_USER_INPUT', `One request asks for at most ${MAX_ROWS} rows in all its pages.`);
     },
     spend: (bytes) => {
-      answer.spend(bytes);
-      unpaid += bytes;
-      if (unpaid < STEP_BYTES) return;
-      const wait = work.take(identity.actor.user, unpaid / BYTES_PER_UNIT);
-      unpaid = 0;
+      spent += bytes;
+      assertFits(spent);
+      if (spent - paid < STEP_BYTES) return;
+      const wait = work.take(identity.actor.user, (spent - paid) / BYTES_PER_UNIT);
+      paid = spent;
       if (wait > 0) throw tooMany('You ask for more than your budget of answers allows.', wait);
     },
   };
@@ -82,13 +84,17 @@ export function answerContext(): AnswerContext {
   return {
     spend: (more) => {
       bytes += more;
-      if (bytes > MAX_ANSWER_BYTES)
-        throw apiError(
-          'BAD_USER_INPUT',
-          `An answer holds at most ${MAX_ANSWER_BYTES / 1024 ** 2} MiB, estimated: ask for less.`,
-        );
+      assertFits(bytes);
     },
   };
+}
+
+function assertFits(bytes: number): void {
+  if (bytes > MAX_ANSWER_BYTES)
+    throw apiError(
+      'BAD_USER_INPUT',
+      `An answer holds at most ${MAX_ANSWER_BYTES / 1024 ** 2} MiB, estimated: ask for less.`,
+    );
 }
 
 /** Before a list's rows are made: each of them has what the document selects of it, lists inside it counted for themselves. */
