@@ -4,13 +4,14 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type AppId, type LaneId, messageIdOf, type Revision, revisionOf } from '../schema/ids.ts';
+import { appStreamOf } from '../schema/streams.ts';
 import { appEvent, appStream, partitionOf } from '../schema/subjects.ts';
 import { ApiRefusal, type Questions } from '../services/journal/ask.ts';
 import { type Journal, JournalUnavailable } from '../services/journal/journal.ts';
 import type { Link } from '../services/journal/link.ts';
 import type { Place } from '../services/journal/place.ts';
 import type { Logger } from '../services/logger.ts';
-import { appStreamOf, ensureStream, readLast } from './app-streams.ts';
+import { ensureStream, readLast } from './app-streams.ts';
 import { AppWriter, type Item, type Tail, type WriteOptions } from './app-writer.ts';
 import { externalReset, type ResetReason } from './external.ts';
 import { move, type Reach, reachFrom } from './reach.ts';

@@ -1,40 +1,9 @@
-/**
- * The streams of the integrations' account: each integration's own, and two of the bridge's. An integration's stream refuses
- * what it has no room for, and lets nothing go by itself: what goes is the bridge's business (retention.ts), which tells it.
- */
-import type { AppId } from '../schema/ids.ts';
-import {
-  ADVISORY_STREAM,
-  allBridgePositions,
-  appDeads,
-  appEvents,
-  appReplays,
-  appStream,
-  BRIDGE_STREAM,
-  CONSUMER_ADVISORIES,
-} from '../schema/subjects.ts';
+/** The streams of the integrations' account as they are there: found, made, brought up to date, and read. */
+import { lowestBytesOf, type StreamConfig } from '../schema/streams.ts';
 import { ApiRefusal, type Questions } from '../services/journal/ask.ts';
 import { JournalUnavailable } from '../services/journal/journal.ts';
 import type { Link } from '../services/journal/link.ts';
 import { jsonOf, numberOf } from '../services/journal/message.ts';
-
-/** As JetStream's API has it; sizes in bytes, times in nanoseconds. */
-export interface StreamConfig {
-  readonly name: string;
-  readonly subjects: readonly string[];
-  readonly description: string;
-  readonly storage: 'file';
-  readonly retention: 'limits';
-  readonly discard: 'new' | 'old';
-  readonly max_bytes: number;
-  readonly max_age: number;
-  readonly max_msgs: -1;
-  readonly max_msgs_per_subject: number;
-  readonly num_replicas: number;
-  readonly allow_direct: true;
-  readonly duplicate_window: number;
-  readonly max_consumers?: number;
-}
 
 /** What `STREAM.INFO` says, as far as it is needed. */
 export interface StreamInfo {
@@ -51,60 +20,9 @@ export interface StreamInfo {
   };
 }
 
-/** Of one integration, durable or not. */
-export const CONSUMERS_MAX = 64;
-/** The expected sequence proves that nothing is stored twice; ids only spare the consumer what a repeated append would bring. */
-const DUPLICATES_NS = 2_000_000_000;
-const POSITION_BYTES = 8 * 1024 * 1024;
-const ADVISORY_BYTES = 8 * 1024 * 1024;
 const NAME_IN_USE = 10058;
 const NO_STREAM = 10059;
 const NO_MESSAGE = 10037;
-
-const COMMON = {
-  storage: 'file',
-  retention: 'limits',
-  max_age: 0,
-  max_msgs: -1,
-  allow_direct: true,
-  duplicate_window: DUPLICATES_NS,
-} as const;
-
-export const appStreamOf = (app: AppId, maxBytes: number, replicas: number): StreamConfig => ({
-  ...COMMON,
-  name: appStream(app),
-  subjects: [appEvents(app), appReplays(app), appDeads(app)],
-  description: `Lanes: what the integration ${app} sees`,
-  discard: 'new',
-  max_bytes: maxBytes,
-  max_msgs_per_subject: -1,
-  num_replicas: replicas,
-  max_consumers: CONSUMERS_MAX,
-});
-
-/** How far the bridge has come for each integration; and what the server says of messages that were given up on. */
-export const bridgeStreamsOf = (replicas: number): readonly StreamConfig[] => [
-  {
-    ...COMMON,
-    name: BRIDGE_STREAM,
-    subjects: [allBridgePositions],
-    description: 'Lanes: how far the bridge has come for each integration',
-    discard: 'old',
-    max_bytes: POSITION_BYTES,
-    max_msgs_per_subject: 1,
-    num_replicas: replicas,
-  },
-  {
-    ...COMMON,
-    name: ADVISORY_STREAM,
-    subjects: CONSUMER_ADVISORIES,
-    description: 'Lanes: what integrations gave up on, until it is written down for them',
-    discard: 'old',
-    max_bytes: ADVISORY_BYTES,
-    max_msgs_per_subject: -1,
-    num_replicas: replicas,
-  },
-];
 
 /** Undefined: there is no such stream. Throws JournalUnavailable, ApiRefusal. */
 export async function readStream(
@@ -131,19 +49,28 @@ export async function ensureStream(questions: Questions, wanted: StreamConfig): 
       return questions.api<StreamInfo>(`STREAM.INFO.${wanted.name}`);
     }
   }
-  const changes = changesOf(there.config, wanted);
+  const changes = changesOf(there, wanted);
   if (!changes) return there;
-  return questions.api<StreamInfo>(`STREAM.UPDATE.${wanted.name}`, { ...there.config, ...changes });
+  try {
+    return await questions.api<StreamInfo>(`STREAM.UPDATE.${wanted.name}`, { ...there.config, ...changes });
+  } catch (error) {
+    // A server that has promised more than it has refuses even to promise less.
+    const isLowering = Object.keys(changes).length === 1 && Number(changes.max_bytes) < there.config.max_bytes;
+    if (error instanceof ApiRefusal && isLowering) return there;
+    throw error;
+  }
 }
 
 const EQUAL = ['subjects', 'discard', 'max_age', 'max_msgs', 'max_msgs_per_subject', 'duplicate_window'] as const;
 
-/** Room that an operator has added is left. */
-function changesOf(there: StreamConfig, wanted: StreamConfig): Partial<StreamConfig> | undefined {
+/** More room than is wanted is taken back, as far as what is stored allows: the budget is one of all. */
+function changesOf({ config: there, state }: StreamInfo, wanted: StreamConfig): Partial<StreamConfig> | undefined {
+  const room = Math.max(wanted.max_bytes, lowestBytesOf(state.bytes));
+  const isOther = there.max_bytes < wanted.max_bytes || there.max_bytes > room;
   const different = EQUAL.filter((field) => JSON.stringify(there[field]) !== JSON.stringify(wanted[field]));
   const changes = {
     ...Object.fromEntries(different.map((field) => [field, wanted[field]])),
-    ...(there.max_bytes < wanted.max_bytes ? { max_bytes: wanted.max_bytes } : {}),
+    ...(isOther ? { max_bytes: there.max_bytes < wanted.max_bytes ? wanted.max_bytes : room } : {}),
     ...(there.allow_direct ? {} : { allow_direct: true as const }),
   };
   return Object.keys(changes).length > 0 ? changes : undefined;

@@ -204,7 +204,8 @@ class Answers implements Asker {
   }
 
   answered(message: Msg): false {
-    this.#answers.push(jsonOf(message.data) as ConnectionList);
+    // Empty: nobody answers.
+    if (message.data.length > 0) this.#answers.push(jsonOf(message.data) as ConnectionList);
     this.deadline = performance.now() + ANSWERS_MS;
     return false;
   }

@@ -126,10 +126,10 @@ async function openDoors(opening: Opening, stores: Stores): Promise<void> {
     return part;
   };
   lostStoreFigure([registry], () => stores.check.lost);
-  const { appStreams } = config;
+  const { appStreams, storeBytes } = config;
   const clock = stores.journal.clock.now;
   const pump = keep(
-    await openPump({ ...stores, appStreams, registry, onHalt: halts.of('bridge'), clock, log }, stopping),
+    await openPump({ ...stores, appStreams, storeBytes, registry, onHalt: halts.of('bridge'), clock, log }, stopping),
   );
   const replay = pump.replay.bind(pump);
   const { commands, observer } = keep(openCommands({ ...stores, config, replay, registry, clock, log }));
@@ -138,7 +138,9 @@ async function openDoors(opening: Opening, stores: Stores): Promise<void> {
   keep(await openService({ links, discovery: link, commands, floods, version, log, observer }));
   const { host, bridgePort: port, webhookCaFile } = config;
   const trust = webhookCaFile === null ? undefined : readTrust('LANES_WEBHOOK_CA_FILE', webhookCaFile);
-  keep(await openWebhooksOut({ integrations, link, registry, clock, log, trust, ...given(testing) }, stopping));
+  keep(
+    await openWebhooksOut({ integrations, link, storeBytes, registry, clock, log, trust, ...given(testing) }, stopping),
+  );
   keep(await openWebhooksIn({ host, port, integrations, commands, registry, log }));
   const metrics = doorMetricsOf(registry);
   keep(await openCallout({ config, registry: integrations, floods, clock, log, metrics, signal: stopping }));

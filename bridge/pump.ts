@@ -5,6 +5,7 @@
  */
 import type { Registry } from 'prom-client';
 import type { AppId, Millis } from '../schema/ids.ts';
+import { bridgeStreamsOf } from '../schema/streams.ts';
 import type { OnHalt } from '../services/halt-metrics.ts';
 import { ApiRefusal, Questions } from '../services/journal/ask.ts';
 import { firstSince } from '../services/journal/by-time.ts';
@@ -16,7 +17,7 @@ import { OtherStream, type Place } from '../services/journal/place.ts';
 import type { Logger } from '../services/logger.ts';
 import { Abandoned, pause, persist } from '../services/persist.ts';
 import { AppFeed, type Delivered, type FeedParts } from './app-feed.ts';
-import { bridgeStreamsOf, ensureStream } from './app-streams.ts';
+import { ensureStream } from './app-streams.ts';
 import { CatchUps, type Left } from './catch-ups.ts';
 import { Companies } from './companies.ts';
 import { DeadLetters } from './dead-letters.ts';
@@ -38,6 +39,8 @@ export interface PumpParts {
   readonly link: Link;
   /** What an integration's stream holds at the most. */
   readonly appStreams: { readonly retentionMs: number; readonly maxBytes: number };
+  /** What all streams of the installation may hold. */
+  readonly storeBytes: number;
   readonly registry: Registry;
   readonly onHalt: OnHalt;
   readonly clock: () => Millis;
@@ -70,7 +73,7 @@ export async function openPump(parts: PumpParts, signal: AbortSignal = NEVER): P
   const questions = new Questions(link);
   const replicas = link.isClustered ? 3 : 1;
   const trying = { signal, log };
-  for (const stream of bridgeStreamsOf(replicas))
+  for (const stream of bridgeStreamsOf({ replicas, maxBytes: parts.storeBytes }))
     await persist('streams', () => ensureStream(questions, stream), trying);
   const pump = new EventPump(parts, questions, replicas);
   await pump.start(signal);

@@ -4,18 +4,11 @@
  * Every write expects what it follows, so that of two writers one is told.
  */
 import type { AppId, Millis, Revision } from '../schema/ids.ts';
-import {
-  allWebhookSubjects,
-  WEBHOOK_STREAM,
-  webhookBehind,
-  webhookPosition,
-  webhooksBehind,
-} from '../schema/subjects.ts';
+import { WEBHOOK_STREAM, webhookBehind, webhookPosition, webhooksBehind } from '../schema/subjects.ts';
 import { outcomeOf } from '../services/journal/append-outcome.ts';
 import { ApiRefusal, type Questions } from '../services/journal/ask.ts';
 import { JournalUnavailable } from '../services/journal/journal.ts';
 import { type Answer, expectedHeader, headerOf, jsonOf, numberOf } from '../services/journal/message.ts';
-import type { StreamConfig } from './app-streams.ts';
 import type { Line } from './webhook-source.ts';
 
 /** Of one integration. `since`: of the webhook it is for; `stream`: which stream it is a place in. */
@@ -40,24 +33,7 @@ export class Overtaken extends Error {
   override readonly name = 'Overtaken';
 }
 
-const MAX_BYTES = 64 * 1024 * 1024;
 const BATCH = 256;
-
-export const webhookStreamOf = (replicas: number): StreamConfig => ({
-  name: WEBHOOK_STREAM,
-  subjects: [allWebhookSubjects],
-  description: 'Lanes: how far webhooks have been sent',
-  storage: 'file',
-  retention: 'limits',
-  discard: 'new',
-  max_bytes: MAX_BYTES,
-  max_age: 0,
-  max_msgs: -1,
-  max_msgs_per_subject: 1,
-  num_replicas: replicas,
-  allow_direct: true,
-  duplicate_window: 1_000_000_000,
-});
 
 /** Every method throws JournalUnavailable; those that write, Overtaken, too. */
 export class WebhookState {

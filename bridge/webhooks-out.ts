@@ -5,6 +5,7 @@
 import type { SecureContext } from 'node:tls';
 import type { Registry } from 'prom-client';
 import type { AppId, Millis } from '../schema/ids.ts';
+import { webhookStreamOf } from '../schema/streams.ts';
 import { appDead } from '../schema/subjects.ts';
 import { outcomeOf } from '../services/journal/append-outcome.ts';
 import { Questions } from '../services/journal/ask.ts';
@@ -22,7 +23,7 @@ import { webhookMetrics } from './webhook-metrics.ts';
 import { WebhookPoster } from './webhook-post.ts';
 import { WebhookSender } from './webhook-sender.ts';
 import { type SourceEvent, WebhookSource } from './webhook-source.ts';
-import { WebhookState, webhookStreamOf } from './webhook-state.ts';
+import { WebhookState } from './webhook-state.ts';
 
 export interface WebhooksOutParts {
   readonly integrations: Integrations;
@@ -33,6 +34,8 @@ export interface WebhooksOutParts {
   readonly log: Logger;
   /** Authorities believed; absent: Node's own. */
   readonly trust?: SecureContext | undefined;
+  /** What all streams of the installation may hold. */
+  readonly storeBytes: number;
   /** Of the stream of places; default: 3 in a cluster, else 1. */
   readonly replicas?: number;
   /** Only tests give these: to reach receivers on their own machine, and to wait less. */
@@ -50,9 +53,9 @@ export async function openWebhooksOut(
   parts: WebhooksOutParts,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<{ stop(): Promise<void> }> {
-  const { link, log, replicas = link.isClustered ? 3 : 1 } = parts;
+  const { link, log, storeBytes: maxBytes, replicas = link.isClustered ? 3 : 1 } = parts;
   const questions = new Questions(link);
-  await persist('make the stream of webhooks', () => ensureStream(questions, webhookStreamOf(replicas)), {
+  await persist('make the stream of webhooks', () => ensureStream(questions, webhookStreamOf({ replicas, maxBytes })), {
     ...{ signal, log },
   });
   return new WebhooksOut(parts, questions);

@@ -7,6 +7,7 @@ import { AckPolicy } from 'nats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Credentials } from '../bridge/credentials.ts';
 import { readCalloutKeys } from '../services/callout-keys.ts';
+import type { Environment } from '../services/config.ts';
 import { type Doors, enterByMqtt, enterByNats, startDoors } from './support/doors.ts';
 
 const BOOTSTRAP = resolve(import.meta.dirname, '..', 'services', 'cli', 'bootstrap.mjs');
@@ -25,8 +26,10 @@ describe('lanes integration', () => {
   }, 120_000);
   afterAll(() => doors?.stop());
 
-  async function lanes(...words: readonly string[]): Promise<Ended> {
-    const env = doors.servers.environment({ LANES_PARTITIONS: '2' });
+  const lanes = (...words: readonly string[]): Promise<Ended> => lanesWith({}, ...words);
+
+  async function lanesWith(more: Environment, ...words: readonly string[]): Promise<Ended> {
+    const env = doors.servers.environment({ LANES_PARTITIONS: '2', ...more });
     try {
       const { stdout, stderr } = await promisify(execFile)(process.execPath, [BOOTSTRAP, ...words], { env });
       return { code: 0, out: stdout, err: stderr };
@@ -63,6 +66,24 @@ describe('lanes integration', () => {
     expect(again).toMatchObject({ code: 1, out: '' });
     expect(again.err).toMatch(/calendar is there already/);
   }, 60_000);
+
+  it('refuses another one when the part of the budget that integrations have is spent, and says what helps', async () => {
+    const spent = { LANES_STORE_BYTES: String(1024 ** 3), LANES_APP_STREAM_BYTES: String(1024 ** 3) };
+    const added: Ended[] = [];
+    while (added.length < 12 && (added.at(-1)?.code ?? 0) === 0)
+      added.push(await lanesWith(spent, 'integration', 'add', `room${added.length}`));
+    const refused = added.at(-1);
+    expect(refused).toMatchObject({ code: 1, out: '' });
+    expect(refused?.err).toMatch(
+      /no room for another integration: \d+ have .* Lower LANES_APP_STREAM_BYTES .* raise LANES_STORE_BYTES/,
+    );
+    // An eighth of what all have is what one has at the most.
+    expect(added.length).toBeLessThanOrEqual(9);
+    const { out } = await lanes('integration', 'list');
+    expect(out).not.toContain(`room${added.length - 1}`);
+    const { out: doctor } = await lanesWith(spent, 'doctor');
+    expect(doctor).toMatch(/budget .*streams may hold .* of 1\.0 GiB, of it \d+ integrations/);
+  }, 120_000);
 
   it('gives new credentials, lists, and ends for good', async () => {
     const first = JSON.parse((await lanes('integration', 'add', 'weather', '--scope', 'all')).out) as Credentials;

@@ -142,7 +142,13 @@ describe('a start', () => {
     const holder = createServer();
     await new Promise<void>((listens) => holder.listen(port, '127.0.0.1', listens));
     openDataDir(folder);
-    const nats = startNatsServer({ binary: 'nats-server', dataDir: folder, natsPort: port, fsync: 'always' });
+    const nats = startNatsServer({
+      binary: 'nats-server',
+      dataDir: folder,
+      natsPort: port,
+      fsync: 'always',
+      storeBytes: null,
+    });
     await expect(nats).rejects.toThrow(`port ${port} (nats-server) is taken`);
     await expect(nats).rejects.toThrow('LANES_NATS_PORT');
     const mongo = startMongod({ binary: 'mongod', dataDir: folder, mongoPort: port });

@@ -3,10 +3,10 @@ import { connect as connectNats, type JetStreamManager, type NatsConnection, typ
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { revisionOf } from '../schema/ids.ts';
+import { streamsOf } from '../schema/streams.ts';
 import { ConfigError } from '../services/config.ts';
 import { isSupported } from '../services/journal/installation.ts';
 import { inspectTopology, openJetStreamJournal } from '../services/journal/jetstream.ts';
-import { streamsOf } from '../services/journal/topology.ts';
 import { fill, newLane, recordOf } from './journal.contract.ts';
 import { startServers, type TestServers } from './support/servers.ts';
 

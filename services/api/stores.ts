@@ -37,7 +37,7 @@ export interface Connections {
 export async function connect(config: Config, log: Logger, signal?: AbortSignal): Promise<Connections> {
   const { nats, partitions, storeBytes: maxBytes } = config;
   const options = { ...nats, partitions, log, signal };
-  const journal = await openJetStreamJournal({ ...options, maxBytes, name: 'api' });
+  const journal = await openJetStreamJournal({ ...options, maxBytes, lowers: true, name: 'api' });
   const opened: { close(): Promise<void> }[] = [journal];
   try {
     // The streams of receipts are made with those of the lanes, so this comes after.

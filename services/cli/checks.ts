@@ -9,6 +9,7 @@ import { flawsOf, MONGODB_RELEASE, mendedOf, SOURCES, type Version, versionOf, w
 import { inspectTopology } from '../journal/jetstream.ts';
 import type { StreamReport, TopologyReport } from '../journal/topology.ts';
 import { createLogger, type Logger } from '../logger.ts';
+import { checkBudget } from './check-budget.ts';
 import { checkDoors } from './check-doors.ts';
 import { checkBridge, checkNotifier, checkProjector, checkStore, reachable } from './check-rooms.ts';
 
@@ -46,6 +47,7 @@ export async function examine(tell: (finding: Finding) => void): Promise<Finding
     add(nats);
     if (nats.every(({ state }) => state === 'ok'))
       add(await checkStreams(config, createLogger({ logLevel: 'silent' }, 'doctor', 2)));
+    if (nats.every(({ state }) => state === 'ok')) add(await checkBudget(config, settings));
     if (nats.every(({ state }) => state === 'ok')) add(await checkDoors(config));
     add(await checkMongo(config));
     add(await checkApi(settings));

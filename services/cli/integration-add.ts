@@ -1,8 +1,10 @@
 /** A new integration; its credentials are printed this once. */
 import { credentialsOf, newIntegration, newSecret } from '../../bridge/credentials.ts';
 import { ConfigError } from '../config.ts';
+import { createLogger } from '../logger.ts';
 import { type Command, say, UsageError } from './command.ts';
 import { appOf, CONFLICT, withRegistry } from './registry.ts';
+import { whyNoRoom } from './store-room.ts';
 
 const SCOPES = ['member', 'all'] as const;
 
@@ -10,7 +12,8 @@ export const command: Command = {
   usage: `usage: lanes integration add <app> [--scope all]
 
 Makes the integration <app> and prints one JSON object, this once: {app, user, nats: {url, user, password, inboxPrefix, …},
-mqtt: {url, user, password, clientId}}. Only a hash of the password is kept.
+mqtt: {url, user, password, clientId}}. Only a hash of the password is kept. Refused where the streams of all integrations would hold
+more than their part of LANES_STORE_BYTES.
 
   --scope  member (default): it sees the conversations that it is a member of
            all: it sees every conversation; it acts only in those that it is a member of`,
@@ -25,6 +28,8 @@ mqtt: {url, user, password, clientId}}. Only a hash of the password is kept.
         throw new ConfigError(
           `${app} is there already, or was: a name is given once ("lanes integration rotate ${app}"?)`,
         );
+      const why = await whyNoRoom(config, registry, createLogger({ logLevel: 'silent' }, 'integration', 2));
+      if (why !== undefined) throw new ConfigError(why);
       const secret = newSecret();
       if ((await registry.put(newIntegration(app, scope, secret, Date.now()))) === 'conflict')
         throw new ConfigError(CONFLICT);

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { appBytesOf } from '../../schema/streams.ts';
 import {
   bridgeAddressOf,
   type Config,
@@ -138,6 +139,7 @@ export function openConfig(settings: Settings): Config {
   // What belongs to the embedded NATS is used with it alone.
   const embedded = settings.nats === null ? runtime : undefined;
   const bridge = settings.natsBridge ?? embedded?.natsBridge;
+  const storeBytes = storeBytesOf(settings);
   return {
     ...settings,
     nats,
@@ -151,7 +153,8 @@ export function openConfig(settings: Settings): Config {
     },
     mongo,
     jwt: tokenTrustOf(settings),
-    storeBytes: storeBytesOf(settings),
+    storeBytes,
+    appStreams: { ...settings.appStreams, maxBytes: appBytesOf(storeBytes, settings.appStreams.maxBytes) },
   };
 }
 
@@ -165,7 +168,7 @@ export function tokenTrustOf({ jwt, dataDir, environment }: Settings): Config['j
 }
 
 /** Fixed at the first start: a limit that followed the free space would fall below what the streams already hold. */
-export function storeBytesOf(settings: Settings): number {
+export function storeBytesOf(settings: Pick<Settings, 'storeBytes' | 'nats' | 'dataDir'>): number {
   if (settings.storeBytes !== null) return settings.storeBytes;
   if (settings.nats !== null) return STORE_BYTES_ELSEWHERE;
   const path = join(settings.dataDir, 'store-bytes');

@@ -3,10 +3,12 @@
  * integrations', where nothing that they say or have somebody answer can come near a lane, with MQTT beside it; and the server's own.
  */
 import { APPS_MAPPINGS, APPS_TO_MQTT, MQTT_ACCOUNT_SUFFIX, MQTT_TO_APPS } from '../../schema/subjects.ts';
+import type { StoreLimits } from './nats-store.ts';
 
 export interface NatsConfigParts {
   readonly listen: string;
   readonly storeDir: string;
+  readonly store: StoreLimits;
   readonly fsync: 'always' | 'default';
   readonly lanes: { readonly user: string; readonly password: string };
   readonly bridge: { readonly user: string; readonly password: string };
@@ -20,15 +22,13 @@ export interface NatsConfigParts {
   readonly webSocket: string | undefined;
 }
 
-/** Twice what the streams may hold, and never less than it held before: the streams' own `max_bytes` are the limits. */
-const FILE_STORE_BYTES = 2 ** 50;
 /** Of all integrations together: the other half is our own rooms'. */
 const APPS_CONNECTIONS = 5_000;
 /** Of each connection of theirs. */
 const APPS_SUBSCRIPTIONS = 1_000;
 
-const APPS = 'APPS';
-const MQTT = `${APPS}${MQTT_ACCOUNT_SUFFIX}`;
+export const APPS = 'APPS';
+export const MQTT = `${APPS}${MQTT_ACCOUNT_SUFFIX}`;
 /** The largest event, of a conversation with 10,000 members, is 0.8 MB, and an account has one limit for integrations and bridge. */
 const limitsOf = (payload: string): string =>
   `limits { max_connections: ${APPS_CONNECTIONS}, max_subscriptions: ${APPS_SUBSCRIPTIONS}, max_payload: ${payload} }`;
@@ -38,7 +38,7 @@ const userOf = ({ user, password }: { readonly user: string; readonly password: 
   `{ user: ${quoted(user)}, password: ${quoted(password)} }`;
 
 export function natsConfigOf(parts: NatsConfigParts): string {
-  const { lanes, bridge, sys } = parts;
+  const { lanes, bridge, sys, store } = parts;
   return `# Written at each start; changes are lost.
 server_name: lanes
 listen: ${quoted(parts.listen)}
@@ -50,12 +50,12 @@ write_deadline: "10s"
 jetstream {
   store_dir: ${quoted(parts.storeDir)}
   max_memory_store: 256MB
-  max_file_store: ${FILE_STORE_BYTES}
+  max_file_store: ${store.total}
 ${parts.fsync === 'always' ? '  sync_interval: always\n' : ''}}
 accounts {
   LANES { jetstream: enabled, users: [ ${userOf(lanes)} ] }
   ${APPS} {
-    jetstream: enabled
+    jetstream { max_file: ${store.apps} }
     users: [ ${userOf(bridge)} ]
     ${limitsOf('1MB')}
     exports: [ ${APPS_TO_MQTT.map((subject) => `{ stream: ${quoted(subject)} }`).join(', ')} ]
@@ -67,7 +67,7 @@ ${Object.entries(APPS_MAPPINGS)
     }
   }
   ${MQTT} {
-    jetstream: enabled
+    jetstream { max_file: ${store.mqtt} }
     # Nothing but requests is published there.
     ${limitsOf('272KB')}
     exports: [ { stream: ${quoted(MQTT_TO_APPS)} } ]

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { newCalloutSeeds, parseCalloutKeys } from '../callout-keys.ts';
 import { ConfigError, type Settings } from '../config.ts';
 import type { Runtime } from './data-dir.ts';
-import { pathsOf, readOrMake, readSecret, secretPathOf, writePrivate } from './data-dir.ts';
-import { natsConfigOf } from './nats-config.ts';
+import { pathsOf, readOrMake, readSecret, secretPathOf, storeBytesOf, writePrivate } from './data-dir.ts';
+import { APPS, MQTT, natsConfigOf } from './nats-config.ts';
+import { storeLimitsOf } from './nats-store.ts';
 import { claimPort, type Exit, readLogTail, startProcess, unlessStopped } from './process.ts';
 
 export const NATS = 'nats-server';
@@ -25,7 +26,7 @@ export type NatsServer = {
 /** The listeners for third parties; 0: off. */
 export type NatsListeners = { readonly mqttPort: number; readonly wsPort: number };
 const NO_LISTENERS: NatsListeners = { mqttPort: 0, wsPort: 0 };
-export type NatsOptions = Pick<Settings, 'dataDir' | 'natsPort' | 'fsync'> & {
+export type NatsOptions = Pick<Settings, 'dataDir' | 'natsPort' | 'fsync' | 'storeBytes'> & {
   readonly binary: string;
   readonly listeners?: NatsListeners;
   /** The server encrypts what it asks the bridge; default: no, both are on this machine. */
@@ -101,12 +102,23 @@ export async function startNatsServer(options: NatsOptions, stopping?: AbortSign
   return { pid: running.pid, port, exited: running.exited, stop: () => running.stop(STOP_MS) };
 }
 
-function configOf({ dataDir, natsPort, fsync, listeners = NO_LISTENERS, encrypted = false }: NatsOptions): string {
+function configOf({
+  dataDir,
+  natsPort,
+  fsync,
+  storeBytes,
+  listeners = NO_LISTENERS,
+  encrypted = false,
+}: NatsOptions): string {
   const { nats, natsSys, natsBridge } = natsRuntimeOf({ dataDir, natsPort });
   const { issuer, curve } = parseCalloutKeys(readCalloutSeeds(dataDir), secretPathOf(dataDir, CALLOUT_SEED));
   return natsConfigOf({
     listen: `${HOST}:${natsPort}`,
     storeDir: pathsOf(dataDir).nats,
+    store: storeLimitsOf(pathsOf(dataDir).nats, storeBytesOf({ storeBytes, nats: null, dataDir }), {
+      apps: APPS,
+      mqtt: MQTT,
+    }),
     fsync,
     lanes: { user: nats.user ?? '', password: nats.password ?? '' },
     bridge: natsBridge,

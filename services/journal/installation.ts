@@ -2,19 +2,16 @@
  * The making of an installation's streams: what is missing is made, what is there is checked and brought up to date as long
  * as nothing stored is touched, and what cannot be mended is an error that says so.
  */
+import { INSTALLATION_STREAM, PARTITIONS_KEY, type StreamConfig, streamsOf } from '../../schema/streams.ts';
 import { laneStream } from '../../schema/subjects.ts';
 import { ConfigError } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import { ApiRefusal, type Questions } from './ask.ts';
 import { expectedHeader } from './message.ts';
 import {
-  INSTALLATION_STREAM,
-  PARTITIONS_KEY,
   reportOf,
   SERVER_VERSION_MIN,
-  type StreamConfig,
   type StreamThere,
-  streamsOf,
   type TopologyOptions,
   type TopologyReport,
 } from './topology.ts';
@@ -69,7 +66,10 @@ export async function ensureTopology(
   const [installation, ...streams] = streamsOf(withReplicas(server, options)) as [StreamConfig, ...StreamConfig[]];
   await ensureStream(questions, installation, there.get(installation.name), options);
   await claimPartitions(questions, options.partitions, there);
-  await Promise.all(streams.map((stream) => ensureStream(questions, stream, there.get(stream.name), options)));
+  // What gives room back comes first: the others may need it.
+  const isAbove = ({ name, max_bytes }: StreamConfig) => Number(there.get(name)?.config.max_bytes) > max_bytes;
+  for (const some of [streams.filter(isAbove), streams.filter((stream) => !isAbove(stream))])
+    await Promise.all(some.map((stream) => ensureStream(questions, stream, there.get(stream.name), options)));
   const made = streams.filter(({ name }) => !there.has(name)).length;
   if (made > 0) options.log.info({ streams: made, maxBytes: options.maxBytes }, 'streams made');
 }
@@ -88,7 +88,8 @@ export function isSupported(version: string): boolean {
   return true;
 }
 
-async function listStreams(questions: Questions): Promise<ReadonlyMap<string, StreamThere>> {
+/** Every stream of the account, by its name. Throws JournalUnavailable, ApiRefusal. */
+export async function listStreams(questions: Questions): Promise<ReadonlyMap<string, StreamThere>> {
   const all = new Map<string, StreamThere>();
   for (;;) {
     const page = await questions.api<{ total: number; streams: StreamThere[] | null }>('STREAM.LIST', {
@@ -162,7 +163,18 @@ async function ensureStream(
     const mended = differences.filter(({ kind }) => kind === 'mended');
     if (mended.length === 0) return;
     const changes = Object.fromEntries(mended.map(({ field, expected: value }) => [field, value]));
-    await questions.api(`STREAM.UPDATE.${expected.name}`, { ...there.config, ...changes });
+    const isLowering = mended.every(
+      ({ field, expected: to, actual }) => field === 'max_bytes' && Number(to) < Number(actual),
+    );
+    try {
+      await questions.api(`STREAM.UPDATE.${expected.name}`, { ...there.config, ...changes });
+    } catch (error) {
+      // A server that has promised more than it has refuses even to promise less.
+      if (!(error instanceof ApiRefusal && isLowering)) throw error;
+      const reason = error.message;
+      options.log.warn({ stream: expected.name, changes, reason }, 'a stream cannot be lowered: raise max_file_store');
+      return;
+    }
     options.log.info({ stream: expected.name, changes }, 'stream brought up to date');
   } catch (error) {
     // Somebody else made it, with other sizes: what they made is checked in its turn.

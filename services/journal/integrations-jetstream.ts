@@ -1,5 +1,6 @@
 /** The registry in NATS JetStream, a subject for each integration: with NATS down the doors know whom they knew. */
 import { type AppId, parseAppId } from '../../schema/ids.ts';
+import { INTEGRATIONS_MAX } from '../../schema/streams.ts';
 import {
   allIntegrationSubjects,
   appOfSubject,
@@ -11,7 +12,6 @@ import type { Integration, Integrations } from './integrations.ts';
 import { JournalUnavailable, type Stoppable } from './journal.ts';
 import { type LastValues, openLastValues } from './last-values.ts';
 import type { LinkOptions } from './link.ts';
-import { INTEGRATIONS_MAX } from './topology.ts';
 
 /**
  * Settles when the registry has been read, however long that takes (`signal` ends it). Throws ConfigError where NATS refuses our

@@ -60,6 +60,7 @@ export async function openPumping(config: Config, log: Logger): Promise<Pump> {
     integrations,
     link,
     appStreams,
+    storeBytes: maxBytes,
     registry,
     onHalt: new Halts(registry).of('bridge'),
     log,

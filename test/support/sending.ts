@@ -40,6 +40,7 @@ export async function openSending(config: Config, log: Logger, options: SendingO
   const integrations = await openIntegrations({ ...nats, name: 'bridge registry', log });
   const registry = new Registry();
   const sending = await openWebhooksOut({
+    storeBytes: 1024 ** 3,
     ...{ integrations, link, registry, clock: Date.now, log, trust: createSecureContext({ ca: [authority] }) },
     testing: {
       ...(guarded ? {} : { allows: () => true }),

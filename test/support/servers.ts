@@ -61,6 +61,8 @@ export type ServerOptions = {
 };
 
 /** Below the ports that outgoing connections are given (from 32,768, usually), so that none of those takes one meanwhile. */
+/** Of which nothing is taken beforehand: enough for as many integrations as a test makes. */
+const STORE_BYTES = 256 * 1024 ** 3;
 const FIRST_PORT = 15_000;
 const PORTS = 17_000;
 
@@ -113,7 +115,7 @@ export async function startServers(options: ServerOptions = {}): Promise<TestSer
       const { binary } = await findServer('nats-server', { cacheDir, print });
       return () =>
         startNatsServer({
-          ...{ ...where, binary, listeners, fsync: options.fsync ?? 'default' },
+          ...{ ...where, binary, listeners, fsync: options.fsync ?? 'default', storeBytes: STORE_BYTES },
           encrypted: options.encrypted ?? false,
         });
     }),
@@ -135,7 +137,7 @@ export async function startServers(options: ServerOptions = {}): Promise<TestSer
     LANES_MQTT_PUBLIC_URL: runtime.natsPublic.mqtt ?? '',
     LANES_MONGO_URL: mongo.url,
     LANES_BRIDGE_PORT: '0',
-    LANES_STORE_BYTES: String(4 * 1024 ** 3),
+    LANES_STORE_BYTES: String(STORE_BYTES),
     LANES_LOG_LEVEL: 'warn',
   };
   return {
