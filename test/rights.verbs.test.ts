@@ -99,9 +99,12 @@ describe('by integrations', () => {
     };
     expect(Object.keys(bodies).sort()).toEqual([...VERBS].sort());
     const got: Record<string, Record<Actor, string>> = {};
+    // Each of these has a room of its own, which it changes for who comes after.
+    const CHANGING = ['send', 'add-members', 'remove-member', 'leave'];
+    await roomOf('app-others');
     for (const [verb, bodyOf] of Object.entries(bodies)) {
-      const id = `app-${verb}`;
-      await roomOf(id);
+      const id = CHANGING.includes(verb) ? `app-${verb}` : 'app-others';
+      if (CHANGING.includes(verb)) await roomOf(id);
       got[verb] = await forEach(async (actor) => {
         const { accepted, refused, errors, result } = await apps[actor].ask(verb, bodyOf(id, actor));
         if (accepted) return 'accepted';
