@@ -19,7 +19,7 @@ interface Revocation {
 }
 
 /** Those revoked last; an earlier one is forgotten. The stream holds at least as many. */
-const REVOCATIONS_MAX = 50_000;
+const REVOCATIONS_MAX = 40_000;
 const TRIES = 5;
 
 export class Revocations {
