@@ -14,6 +14,7 @@ import type { Integrations } from '../services/journal/integrations.ts';
 import type { Stoppable } from '../services/journal/journal.ts';
 import { type Link, openLink } from '../services/journal/link.ts';
 import type { Logger } from '../services/logger.ts';
+import { within } from '../services/within.ts';
 import { hasMappings, ownAccountOf } from './door-checks.ts';
 import { connectionNameOf, DoorConnections } from './door-connections.ts';
 import type { DoorMetrics } from './door-metrics.ts';
@@ -34,6 +35,7 @@ export const CONNECTIONS_MAX = 64;
 const RIGHTS_SECONDS = 300;
 /** A connection let in by another bridge, that had not heard yet, shows up a little later. */
 const REVIEW_AGAIN_MS = 700;
+const STOP_MS = 2_000;
 
 export interface CalloutParts {
   readonly config: Pick<Config, 'nats' | 'natsBridge' | 'natsSys' | 'natsCalloutSeedFile'>;
@@ -110,6 +112,7 @@ class Callout {
   readonly #log: Logger;
   readonly #connections: DoorConnections | undefined;
   readonly #stops: Stoppable[];
+  readonly #questions: { drain(): Promise<void> };
   readonly #underWay = new Set<Promise<void>>();
   #reviewing: NodeJS.Timeout | undefined;
 
@@ -139,12 +142,16 @@ class Callout {
       openGate({ ...gate, floods, log, observe: (outcome) => metrics?.gate(outcome) }),
       registry.listen(() => this.#review()),
       floods.listen(() => this.#review()),
-      link.subscribe(AUTH_SUBJECT, (message) => this.#asked(message), QUEUE),
     ];
+    const at = { subject: AUTH_SUBJECT, queue: QUEUE };
+    const ended = (): void => log.error({ alarm: 'callout' }, 'the server lets nobody answer its questions any more');
+    this.#questions = link.serve(at, (message) => this.#asked(message), ended);
   }
 
   async stop(): Promise<void> {
     clearTimeout(this.#reviewing);
+    // What the server has given to us already nobody else would answer.
+    await within(STOP_MS, this.#questions.drain());
     for (const one of this.#stops) one.stop();
     await Promise.all(this.#underWay);
     await this.#connections?.stop();
