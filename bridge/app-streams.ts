@@ -83,7 +83,7 @@ export async function readLast(
   subject: string,
 ): Promise<{ readonly at: number; readonly body: unknown } | undefined> {
   if (!link.isClustered) {
-    const answer = await questions.one(`${link.jsApi}.DIRECT.GET.${stream}.${subject}`);
+    const answer = await questions.direct(`${stream}.${subject}`);
     return answer && { at: numberOf(answer.head, 'Nats-Sequence'), body: jsonOf(answer.data) };
   }
   try {

@@ -3,14 +3,12 @@ import type { LaneEvent } from '../schema/events.ts';
 import type { LaneId, Revision } from '../schema/ids.ts';
 import { revisionOf } from '../schema/ids.ts';
 import { type Journal, JournalUnavailable, type StoredRecord } from '../services/journal/journal.ts';
+import { lagged } from '../services/journal/lagging.ts';
 import { type Loaded, PoisonedLane } from '../services/journal/lanes.ts';
 
 const PAGE = 1_000;
 /** A place that is found by search may be this many events before the one wanted. */
 const NEAR = 200;
-/** A replica that does not show yet what is known to be stored is asked again, in all for about 1 s. */
-const LAGGING_READS = 20;
-const LAGGING_STEP_MS = 5;
 
 /**
  * The events after `after` up to `loaded` at least, in order without a hole, in pages; the next page is on its way while one is
@@ -33,10 +31,7 @@ export async function* readEvents(
     if (first && first.seq !== position + 1)
       throw new JournalUnavailable(`lane ${id}: its event ${position + 1} is not shown now`);
     position = last?.seq ?? position;
-    if (complete && position < end) {
-      if (lagging++ >= LAGGING_READS) throw new JournalUnavailable(`lane ${id}: its event ${end} is not shown now`);
-      await new Promise((resolve) => setTimeout(resolve, lagging * LAGGING_STEP_MS));
-    }
+    if (complete && position < end) await lagged(lagging++, `lane ${id}: its event ${end} is not shown now`);
     if (position < end) next = read(journal, id, from);
     if (last) yield events;
   }

@@ -192,6 +192,8 @@ const laneStreamOf = (p: number, replicas: number, maxBytes: number): StreamConf
   max_bytes: maxBytes,
   max_msg_size: RECORD_BYTES_MAX,
   max_msgs_per_subject: -1,
+  // Barriers: only the last one is kept.
+  ...(replicas > 1 ? { allow_rollup_hdrs: true } : {}),
   republish: { src: laneSubjects(p), dest: republishTarget(p) },
 });
 

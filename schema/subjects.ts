@@ -29,6 +29,14 @@ export const snapshotPartSubject = (partition: number, lane: LaneId, part: numbe
 /** What a partition's stream stores, and what the server republishes it as once it is stored. */
 export const laneSubjects = (partition: number): string => `chat.lane.${partition}.*`;
 export const liveSubjects = (partition: number): string => `chat.live.${partition}.*`;
+/**
+ * In a partition's stream, and no lane's: no id has this token. What is stored there proves that a read is not of the past; the
+ * stream keeps the last one, and its live copies come between those of the lanes.
+ */
+const BARRIER = '!barrier';
+export const barrierSubject = (partition: number): string => `chat.lane.${partition}.${BARRIER}`;
+/** What `laneOfSubject` makes of it. */
+export const isBarrier = (lane: LaneId): boolean => (lane as string) === BARRIER;
 export const allLiveSubjects = 'chat.live.>';
 export const allSnapshotSubjects = 'chat.snapshot.>';
 

@@ -13,6 +13,8 @@ import { until as look } from './support/until.ts';
 export interface Rig {
   readonly journal: Journal;
   readonly other: Journal;
+  /** The store has places that hold no record. */
+  readonly hasHoles?: true;
   /** Stores bytes that no process of ours wrote. */
   put(lane: LaneId, payload: Uint8Array): Promise<void>;
   stop(): Promise<void>;
@@ -115,7 +117,9 @@ const stateOf = (lane: LaneId, seq: number, members: number): LaneSnapshot => ({
   asides: { from: 1, seqs: [1] },
 });
 
-export function journalContract(name: string, open: () => Promise<Rig>): void {
+/** `mayLag`: reads that need not be of now are answered by replicas that may be behind; what they show at once is no contract. */
+export function journalContract(name: string, open: () => Promise<Rig>, { mayLag = false } = {}): void {
+  const describeShown = mayLag ? describe.skip : describe;
   describe(`the journal in ${name}`, () => {
     let rig: Rig;
     let journal: Journal;
@@ -237,7 +241,7 @@ export function journalContract(name: string, open: () => Promise<Rig>): void {
       });
     });
 
-    describe('read', () => {
+    describeShown('read', () => {
       it('gives a lane from a revision on, and says whether there is more', async () => {
         const lane = newLane();
         const revisions: number[] = [];
@@ -277,7 +281,7 @@ export function journalContract(name: string, open: () => Promise<Rig>): void {
       });
     });
 
-    describe('snapshots', () => {
+    describeShown('snapshots', () => {
       const snapshotOf = (lane: LaneId, revision: number, members = 3): StoredSnapshot => ({
         revision: revisionOf(revision),
         recordId: randomUUID(),
@@ -312,7 +316,7 @@ export function journalContract(name: string, open: () => Promise<Rig>): void {
       });
     });
 
-    describe('listen', () => {
+    describeShown('listen', () => {
       it('brings each record of its lane after it is stored, until it is stopped', async () => {
         const [lane, foreign, end] = [newLane(), newLane(), newLane()];
         const heard: StoredRecord[] = [];
@@ -358,8 +362,15 @@ export function journalContract(name: string, open: () => Promise<Rig>): void {
         }
         return lanes;
       };
-      const expectWhole = (records: readonly StoredRecord[], from: number): void =>
-        expect(revisionsOf(records)).toEqual(records.map((_, i) => from + i));
+      const expectWhole = async (records: readonly StoredRecord[], from: number): Promise<void> => {
+        const revisions = revisionsOf(records);
+        if (!rig.hasHoles) expect(revisions).toEqual(records.map((_, i) => from + i));
+        expect(revisions).toEqual([...new Set(revisions)].sort((a, b) => a - b));
+        const byLane = new Map<LaneId, number[]>();
+        for (const { lane, revision } of records) byLane.set(lane, [...(byLane.get(lane) ?? []), revision]);
+        for (const [lane, some] of byLane)
+          expect(some).toEqual(revisionsOf(await readAll(journal, lane, revisionOf(from))));
+      };
 
       it('brings all of a partition in order, then waits for the next', async () => {
         const lanes = partitionLanes(1, 50);
@@ -368,16 +379,20 @@ export function journalContract(name: string, open: () => Promise<Rig>): void {
         const stop = new AbortController();
         const records: StoredRecord[] = [];
         let more: Promise<unknown> = Promise.resolve();
+        let first = Number.POSITIVE_INFINITY;
         for await (const batch of rig.other.consume(1, revisionOf(1), { maxBatch: 100, signal: stop.signal })) {
           expect(batch.length).toBeGreaterThan(0);
           expect(batch.length).toBeLessThanOrEqual(100);
           records.push(...batch);
-          if (records.length === end) more = Promise.all(partitionLanes(1, 20).map((lane) => fill(journal, lane, 20)));
-          if (records.length === end + 400) stop.abort();
+          if (records.at(-1)?.revision === end) {
+            first = records.length;
+            more = Promise.all(partitionLanes(1, 20).map((lane) => fill(journal, lane, 20)));
+          }
+          if (records.length === first + 400) stop.abort();
         }
         await more;
-        expect(records.length).toBe(end + 400);
-        expectWhole(records, 1);
+        expect(records.length).toBe(first + 400);
+        await expectWhole(records, 1);
         const [lane] = lanes;
         expect(records.filter((record) => record.lane === lane)).toEqual(await readAll(journal, lane as LaneId));
       });
@@ -388,9 +403,10 @@ export function journalContract(name: string, open: () => Promise<Rig>): void {
         const consuming = journal.consume(0, revisionOf(end + 1), { maxBatch: 10, signal: stop.signal });
         const first = consuming[Symbol.asyncIterator]().next();
         const [lane] = partitionLanes(0, 1);
-        await fill(rig.other, lane as LaneId, 1);
+        const [revision] = await fill(rig.other, lane as LaneId, 1);
         const { value } = await first;
-        expect(value).toMatchObject([{ lane, revision: end + 1 }]);
+        expect(value).toMatchObject([{ lane, revision }]);
+        if (!rig.hasHoles) expect(revision).toBe(end + 1);
         stop.abort();
       });
 
@@ -406,7 +422,7 @@ export function journalContract(name: string, open: () => Promise<Rig>): void {
           if (records.length === 2_000) stop.abort();
         }
         await writing;
-        expectWhole(records, from);
+        await expectWhole(records, from);
       });
 
       it('ends when it is told to, while it waits', async () => {

@@ -71,7 +71,8 @@ export class HttpDoor {
     if (path === '/healthz') return text(response, 200, 'ok');
     if (path === '/readyz') {
       const status = await readiness.check();
-      return status.isReady ? text(response, 200, 'ready') : text(response, 503, status.reason);
+      if (!status.isReady) return text(response, 503, status.reason);
+      return text(response, 200, status.notice === undefined ? 'ready' : `ready, but ${status.notice}`);
     }
     if (!origins.allows(request))
       return refuse(response, 403, apiError('FORBIDDEN', 'Pages of this origin are not let in.'));

@@ -9,6 +9,10 @@ import { type Answer, answerOf, headerOf, jsonOf, numberOf, statusOf, statusText
 
 /** No answer, or no further one, for this long. */
 const STALLED_MS = 2_000;
+/** Of several servers, one that may be frozen was asked: after so long the next one is, if it is not the same again. */
+const OTHER_MS = 1_000;
+/** What JetStream says where it, or a stream, has no leader now, or too few servers are there to place a stream on. */
+const NOT_NOW = [10005, 10008, 10009, 10118];
 /** A read that finds the connection down waits for it: most outages are shorter than a reader's patience. */
 const DOWN_WAIT_MS = 1_000;
 const UNDER_WAY = 64;
@@ -17,8 +21,14 @@ const WAITING = 8_192;
 const PLACE_WAIT_MS = 1_000;
 
 const unavailable = (why: string): JournalUnavailable => new JournalUnavailable(`the store cannot be read now: ${why}`);
-const whyLost = (why: 'disconnected' | 'timeout'): string =>
-  why === 'timeout' ? 'it does not answer' : 'the connection was lost';
+const lostAs = (why: 'disconnected' | 'timeout'): JournalUnavailable =>
+  why === 'timeout' ? new NoAnswer() : unavailable('the connection was lost');
+
+class NoAnswer extends JournalUnavailable {
+  constructor() {
+    super('the store cannot be read now: it does not answer');
+  }
+}
 
 export interface Batch {
   /** In the order of the stream. */
@@ -45,14 +55,37 @@ export class Questions {
     return this.#asked((resolve, reject) => new OneAnswer(resolve, reject), subject, payload);
   }
 
+  /** As `one`, of a direct get: whichever replica may answer it. */
+  direct(subject: string): Promise<Answer | undefined> {
+    const ask = (waitMs: number): Promise<Answer | undefined> =>
+      this.#asked(
+        (resolve, reject) => new OneAnswer(resolve, reject, waitMs),
+        `${this.#link.jsApi}.DIRECT.GET.${subject}`,
+      );
+    return this.#ofSome(ask);
+  }
+
   /** A direct get of many messages, whole up to the batch's own end. Throws JournalUnavailable. */
   batch(stream: string, request: Record<string, unknown>): Promise<Batch> {
-    return this.#asked(
-      (resolve, reject) =>
-        new BatchAnswer('multi_last' in request ? 'No Results' : 'Message Not Found', resolve, reject),
-      `${this.#link.jsApi}.DIRECT.GET.${stream}`,
-      JSON.stringify(request),
-    );
+    const nothing = 'multi_last' in request ? 'No Results' : 'Message Not Found';
+    const ask = (waitMs: number): Promise<Batch> =>
+      this.#asked(
+        (resolve, reject) => new BatchAnswer(nothing, resolve, reject, waitMs),
+        `${this.#link.jsApi}.DIRECT.GET.${stream}`,
+        JSON.stringify(request),
+      );
+    return this.#ofSome(ask);
+  }
+
+  /** Of several servers the next is asked where one does not answer. */
+  async #ofSome<T>(ask: (waitMs: number) => Promise<T>): Promise<T> {
+    if (!this.#link.isClustered) return ask(STALLED_MS);
+    try {
+      return await ask(OTHER_MS);
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) throw error;
+      return ask(STALLED_MS);
+    }
   }
 
   /** A question to JetStream's API. `ApiRefusal` where it answers with an error. Throws JournalUnavailable, too. */
@@ -63,13 +96,20 @@ export class Questions {
     );
     if (!answer) throw unavailable('no answer');
     const parsed = jsonOf(answer.data) as T & { error?: { code: number; err_code?: number; description: string } };
-    if (parsed.error) throw new ApiRefusal(parsed.error.err_code ?? parsed.error.code, parsed.error.description);
-    return parsed;
+    if (!parsed.error) return parsed;
+    const { code, err_code: errorCode = code, description } = parsed.error;
+    if (NOT_NOW.includes(errorCode)) throw unavailable(`${description} (${errorCode})`);
+    throw new ApiRefusal(errorCode, description);
   }
 
   /** Publishes into a stream that is not a lane's; the answer is what `api` gives. */
-  async publish(subject: string, payload: Uint8Array, headers?: MsgHdrs): Promise<Answer | undefined> {
-    return this.#asked((resolve, reject) => new OneAnswer(resolve, reject), subject, payload, headers);
+  async publish(
+    subject: string,
+    payload: Uint8Array,
+    headers?: MsgHdrs,
+    waitMs = STALLED_MS,
+  ): Promise<Answer | undefined> {
+    return this.#asked((resolve, reject) => new OneAnswer(resolve, reject, waitMs), subject, payload, headers);
   }
 
   async #asked<T>(
@@ -129,11 +169,16 @@ export class ApiRefusal extends Error {
 }
 
 class OneAnswer implements Asker {
-  deadline = performance.now() + STALLED_MS;
+  readonly deadline: number;
   readonly #resolve: (answer: Answer | undefined) => void;
   readonly #reject: (error: Error) => void;
 
-  constructor(resolve: (answer: Answer | undefined) => void, reject: (error: Error) => void) {
+  constructor(
+    resolve: (answer: Answer | undefined) => void,
+    reject: (error: Error) => void,
+    waitMs: number = STALLED_MS,
+  ) {
+    this.deadline = performance.now() + waitMs;
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -148,7 +193,7 @@ class OneAnswer implements Asker {
   }
 
   lost(why: 'disconnected' | 'timeout'): void {
-    this.#reject(unavailable(whyLost(why)));
+    this.#reject(lostAs(why));
   }
 }
 
@@ -157,7 +202,7 @@ class OneAnswer implements Asker {
  * noticed, and a batch whose end did not come is no batch.
  */
 class BatchAnswer implements Asker {
-  deadline = performance.now() + STALLED_MS;
+  deadline: number;
   readonly #resolve: (batch: Batch) => void;
   readonly #reject: (error: Error) => void;
   /** How the server says that there is nothing; in other words it is a failed read. */
@@ -165,7 +210,11 @@ class BatchAnswer implements Asker {
   readonly #messages: Answer[] = [];
   #last = 0;
 
-  constructor(nothing: string, resolve: (batch: Batch) => void, reject: (error: Error) => void) {
+  readonly #waitMs: number;
+
+  constructor(nothing: string, resolve: (batch: Batch) => void, reject: (error: Error) => void, waitMs: number) {
+    this.#waitMs = waitMs;
+    this.deadline = performance.now() + waitMs;
     this.#nothing = nothing;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -185,13 +234,13 @@ class BatchAnswer implements Asker {
     } else {
       this.#messages.push(answer);
       this.#last = numberOf(head, 'Nats-Sequence');
-      this.deadline = performance.now() + STALLED_MS;
+      this.deadline = performance.now() + this.#waitMs;
       return false;
     }
     return true;
   }
 
   lost(why: 'disconnected' | 'timeout'): void {
-    this.#reject(unavailable(whyLost(why)));
+    this.#reject(lostAs(why));
   }
 }

@@ -33,6 +33,8 @@ export interface Source<T> {
   readonly liveSubjects: string;
   recordOf(answer: Answer): T;
   idOf(record: T): RecordId;
+  /** Whether it is for whoever reads. Undefined: each is. What is not may be gone later, and leaves a hole that is no alarm. */
+  readonly isGiven?: (record: T) => boolean;
   /** The records from stream sequence `from` on; from whichever replica. Throws JournalUnavailable. */
   read(from: number, limit: number): Promise<{ readonly records: readonly T[]; readonly complete: boolean }>;
   /** The first stored sequence ≥ `from` as the leader has it; undefined: there is none. Throws JournalUnavailable. */
@@ -73,7 +75,8 @@ export async function* consume<T extends Placed>(
         next = last.revision + 1;
         known = source.idOf(last);
         stream.readAhead(next);
-        yield batch;
+        const given = source.isGiven ? batch.filter(source.isGiven) : batch;
+        if (given.length > 0) yield given;
       } else if (!tail.isPast(next)) await tail.bell(POLL_MS);
     }
   } finally {
@@ -177,24 +180,25 @@ class StreamReader<T extends Placed> {
     return { records: [], known: asked.standing.id };
   }
 
-  /** Up to the first hole. A hole at the very beginning is believed only if the leader has it, too, and then said aloud. */
+  /** Up to the first hole that the leader does not have, too. A hole is said aloud, unless it is one that barriers leave. */
   async #whole(next: number, records: readonly T[], signal: AbortSignal): Promise<readonly T[]> {
-    const first = records[0];
-    if (!first) return records;
-    if (first.revision !== next) {
-      const { source, log } = this.#parts;
-      const there = await source.firstFrom(next).catch(() => undefined);
-      if (there !== first.revision) {
-        await pause(LAGGING_MS, signal);
-        this.isBehind = true;
-        return [];
+    const { source, log } = this.#parts;
+    const holes = records.flatMap(({ revision: to }, at) => {
+      const from = at === 0 ? next : (records[at - 1] as T).revision + 1;
+      return from === to ? [] : [{ at, from, to }];
+    });
+    const there = await Promise.all(holes.map(({ from }) => source.firstFrom(from).catch(() => undefined)));
+    for (const [i, { at, from, to }] of holes.entries()) {
+      if (there[i] === to) {
+        if (!source.isGiven)
+          log.error({ partition: source.partition, from, to: to - 1 }, 'records were removed from a partition');
+        continue;
       }
-      log.error({ partition: source.partition, from: next, to: there - 1 }, 'records were removed from a partition');
+      if (at === 0) await pause(LAGGING_MS, signal);
+      this.isBehind = true;
+      return records.slice(0, at);
     }
-    const hole = records.findIndex(({ revision }, i) => revision !== first.revision + i);
-    if (hole < 0) return records;
-    this.isBehind = true;
-    return records.slice(0, hole);
+    return records;
   }
 }
 

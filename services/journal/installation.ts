@@ -7,6 +7,7 @@ import { laneStream } from '../../schema/subjects.ts';
 import { ConfigError } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import { ApiRefusal, type Questions } from './ask.ts';
+import { JournalUnavailable } from './journal.ts';
 import { expectedHeader } from './message.ts';
 import {
   reportOf,
@@ -88,13 +89,19 @@ export function isSupported(version: string): boolean {
   return true;
 }
 
+interface StreamPage {
+  readonly total: number;
+  readonly streams: StreamThere[] | null;
+  readonly missing?: readonly string[] | null;
+}
+
 /** Every stream of the account, by its name. Throws JournalUnavailable, ApiRefusal. */
 export async function listStreams(questions: Questions): Promise<ReadonlyMap<string, StreamThere>> {
   const all = new Map<string, StreamThere>();
   for (;;) {
-    const page = await questions.api<{ total: number; streams: StreamThere[] | null }>('STREAM.LIST', {
-      offset: all.size,
-    });
+    const page = await questions.api<StreamPage>('STREAM.LIST', { offset: all.size });
+    // Of several servers: these are there, and nobody could tell how they are.
+    if (page.missing?.length) throw new JournalUnavailable(`no leader answers for ${page.missing.join(', ')}`);
     for (const stream of page.streams ?? []) all.set(stream.config.name, stream);
     if (!page.streams?.length || all.size >= page.total) return all;
   }

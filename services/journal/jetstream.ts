@@ -1,8 +1,9 @@
 /** The lanes in NATS JetStream: two connections, and the port's verbs over them. */
 import type { LaneRecord } from '../../schema/events.ts';
 import type { LaneId, Revision } from '../../schema/ids.ts';
-import { laneOfSubject, laneStream, liveSubject, liveSubjects, partitionOf } from '../../schema/subjects.ts';
+import { isBarrier, laneOfSubject, laneStream, liveSubject, liveSubjects, partitionOf } from '../../schema/subjects.ts';
 import type { Logger } from '../logger.ts';
+import { within } from '../within.ts';
 import { Appends } from './append.ts';
 import { ApiRefusal, Questions } from './ask.ts';
 import { NatsClock, type ServerClock } from './clock.ts';
@@ -28,12 +29,20 @@ import type { TopologyOptions, TopologyReport } from './topology.ts';
 export type JetStreamOptions = LinkOptions & TopologyOptions;
 
 const OPEN_RETRY_MS = 200;
+/** A partition that has not taken an append by then counts as one without a leader. */
+const STATUS_MS = 2_500;
 
-export type JournalStatus = { readonly isReady: true } | { readonly isReady: false; readonly reason: string };
+/** `notice`: sends to some conversations are not accepted. */
+export type JournalStatus =
+  | { readonly isReady: true; readonly notice?: string }
+  | { readonly isReady: false; readonly reason: string };
 
 export interface JetStreamJournal extends Journal {
   readonly clock: ServerClock;
-  /** Whether an append may be expected to be stored now: connected, and JetStream answers. */
+  /**
+   * Whether an append may be expected to be stored now: connected, and JetStream answers; of several servers, a quorum takes
+   * appends of some partition at least. Answers within 3 s.
+   */
   status(): Promise<JournalStatus>;
 }
 
@@ -179,6 +188,7 @@ class JetStream implements JetStreamJournal {
       liveSubjects: liveSubjects(partition),
       recordOf: storedRecordOf,
       idOf: ({ record }) => record?.id ?? null,
+      ...(this.#reading.isClustered ? { isGiven: ({ lane }) => !isBarrier(lane) } : {}),
       read: (next, limit) => this.#reads.partition(partition, next, limit),
       firstFrom: (next) => this.#reads.firstFrom(partition, next),
       standing: (sequence) => this.#standing(partition, sequence),
@@ -206,6 +216,7 @@ class JetStream implements JetStreamJournal {
   async status(): Promise<JournalStatus> {
     if (!this.#writing.up || !this.#reading.up) return { isReady: false, reason: 'not connected to NATS' };
     if (this.#appends.isSilent) return { isReady: false, reason: 'JetStream does not answer appends' };
+    if (this.#reading.isClustered) return this.#statusOfPartitions();
     try {
       await this.#questions.api('INFO');
       return { isReady: true };
@@ -214,6 +225,24 @@ class JetStream implements JetStreamJournal {
         return { isReady: false, reason: `JetStream: ${error.message}` };
       throw error;
     }
+  }
+
+  /** Asked of the lanes' own streams: what the cluster's leader says, or that there is none, says nothing of them. */
+  async #statusOfPartitions(): Promise<JournalStatus> {
+    const open = new Set(Array.from({ length: this.partitions }, (_, p) => p));
+    const asked = [...open].map((p) =>
+      this.#reads.accepts(p).then(
+        () => void open.delete(p),
+        () => undefined,
+      ),
+    );
+    await within(
+      STATUS_MS,
+      Promise.all(asked).then(() => undefined),
+    );
+    if (open.size === 0) return { isReady: true };
+    const notice = `${open.size} of ${this.partitions} partitions have no leader that a quorum follows`;
+    return open.size < this.partitions ? { isReady: true, notice } : { isReady: false, reason: notice };
   }
 
   async close(): Promise<void> {

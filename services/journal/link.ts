@@ -16,6 +16,7 @@ import {
 import { ConfigError, type NatsAddress } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import type { Stoppable } from './journal.ts';
+import { watchSilence } from './silence.ts';
 
 export type LinkOptions = NatsAddress & {
   readonly log: Logger;
@@ -28,7 +29,7 @@ export type LinkOptions = NatsAddress & {
 const RECONNECT_MS = 100;
 const RECONNECT_JITTER_MS = 150;
 const DIAL_MS = 2_000;
-/** A half-open connection is given up after two of these. */
+/** A half-open connection is given up after two of these; of several servers, sooner (silence.ts). */
 const PING_MS = 5_000;
 const SWEEP_MS = 50;
 /** Payloads above it are not gathered: the client looks at their size, and throws, at once. */
@@ -104,6 +105,7 @@ export class Link {
   #tokens = 0;
   #up = true;
   #sweeping: NodeJS.Timeout | undefined;
+  readonly #silence: Stoppable;
 
   constructor(nc: NatsConnection, { log, name, jsApi }: Pick<LinkOptions, 'log' | 'name' | 'jsApi'>) {
     this.#nc = nc;
@@ -111,6 +113,7 @@ export class Link {
     this.#log = log.child({ connection: name });
     nc.subscribe(`${this.#inbox}*`, { callback: (_error, message) => this.#answered(message) });
     void this.#watch();
+    this.#silence = watchSilence(nc, () => this.#up && this.isClustered, this.#log);
   }
 
   get up(): boolean {
@@ -233,6 +236,7 @@ export class Link {
     await this.#nc.close();
     this.#changed(false);
     clearInterval(this.#sweeping);
+    this.#silence.stop();
   }
 
   async #watch(): Promise<void> {

@@ -1,11 +1,9 @@
 /** A lane's records up to one that is known to be stored, though the replica that answers may not show it yet. */
 import { type LaneId, type Revision, revisionOf } from '../../schema/ids.ts';
-import { type Journal, JournalUnavailable, type StoredRecord } from './journal.ts';
+import type { Journal, StoredRecord } from './journal.ts';
+import { lagged } from './lagging.ts';
 
 const PAGE = 1_000;
-/** A replica that lags behind what is known to be stored is asked again, in all for about 1 s. */
-const LAGGING_READS = 20;
-const LAGGING_STEP_MS = 5;
 
 /**
  * The lane's records from revision `from` on, in order, until `upTo` is among them, in pages; perhaps some newer ones.
@@ -27,8 +25,6 @@ export async function* readLane(
       yield records;
     }
     if (!complete || next > upTo) continue;
-    if (lagging++ >= LAGGING_READS)
-      throw new JournalUnavailable(`lane ${lane}: it does not show its record at stream sequence ${upTo}`);
-    await new Promise((resolve) => setTimeout(resolve, lagging * LAGGING_STEP_MS));
+    await lagged(lagging++, `lane ${lane}: it does not show its record at stream sequence ${upTo}`);
   }
 }

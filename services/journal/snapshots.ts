@@ -73,7 +73,7 @@ export class Snapshots {
 
   async #get(lane: LaneId): Promise<{ sequence: Revision; head: Partial<Head>; bytes: Uint8Array } | undefined> {
     const subject = snapshotSubject(partitionOf(lane, this.#partitions), lane);
-    const answer = await this.#questions.one(`$JS.API.DIRECT.GET.${SNAPSHOT_STREAM}.${subject}`);
+    const answer = await this.#questions.direct(`${SNAPSHOT_STREAM}.${subject}`);
     return answer && { sequence: revisionOf(numberOf(answer.head, 'Nats-Sequence')), ...split(answer) };
   }
 
@@ -98,7 +98,7 @@ export class Snapshots {
 
   async #part(lane: LaneId, part: number, hash: string | undefined): Promise<Uint8Array | undefined> {
     const subject = snapshotPartSubject(partitionOf(lane, this.#partitions), lane, part);
-    const answer = await this.#questions.one(`$JS.API.DIRECT.GET.${SNAPSHOT_STREAM}.${subject}`);
+    const answer = await this.#questions.direct(`${SNAPSHOT_STREAM}.${subject}`);
     if (!answer) return undefined;
     const { head, bytes } = split(answer);
     return head.hash === hash ? bytes : undefined;
