@@ -85,3 +85,8 @@ function untilStop(log: Logger): Promise<string> {
     process.channel?.unref();
   });
 }
+
+/** Ends a process that only looked, once what it said is written, whatever is still open. */
+export function endWith(code: number): Promise<never> {
+  return new Promise(() => process.stdout.write('', () => process.exit(code)));
+}

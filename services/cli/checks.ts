@@ -9,11 +9,14 @@ import { flawsOf, MONGODB_RELEASE, mendedOf, SOURCES, type Version, versionOf, w
 import { inspectTopology } from '../journal/jetstream.ts';
 import type { StreamReport, TopologyReport } from '../journal/topology.ts';
 import { createLogger, type Logger } from '../logger.ts';
+import { within } from '../within.ts';
 import { checkBudget } from './check-budget.ts';
 import { checkDoors } from './check-doors.ts';
 import { checkBridge, checkNotifier, checkProjector, checkStore, reachable } from './check-rooms.ts';
 
 const ANSWER_MS = 3000;
+/** Of one check, however many servers it asks. */
+const CHECK_MS = 10_000;
 const DISK_FREE_LEAST = 0.05;
 const STREAM_FULL_PART = 0.8;
 
@@ -43,13 +46,14 @@ export async function examine(tell: (finding: Finding) => void): Promise<Finding
     add(checkSettings(settings));
     add(checkData(settings));
     const config = openConfig(settings);
-    const nats = await checkNats(config);
+    const nats = await inTime('nats', checkNats(config));
     add(nats);
-    if (nats.every(({ state }) => state === 'ok'))
-      add(await checkStreams(config, createLogger({ logLevel: 'silent' }, 'doctor', 2)));
-    if (nats.every(({ state }) => state === 'ok')) add(await checkBudget(config, settings));
-    if (nats.every(({ state }) => state === 'ok')) add(await checkDoors(config));
-    add(await checkMongo(config));
+    if (nats.every(({ state }) => state === 'ok')) {
+      add(await inTime('streams', checkStreams(config, createLogger({ logLevel: 'silent' }, 'doctor', 2))));
+      add(await inTime('budget', checkBudget(config, settings)));
+      add(await inTime('integrations', checkDoors(config)));
+    }
+    add(await inTime('mongo', checkMongo(config)));
     add(await checkApi(settings));
     add(await checkStore(settings));
     add(await checkProjector(settings));
@@ -60,6 +64,18 @@ export async function examine(tell: (finding: Finding) => void): Promise<Finding
     add([{ state: 'bad', what: 'settings', says: error.message, mend: 'correct that, then run this again' }]);
   }
   return all;
+}
+
+/** What a check found by then, or that it found nothing: a server that hangs does not hide the others. */
+async function inTime(what: string, check: Promise<Finding[]>): Promise<Finding[]> {
+  let found: Finding[] = [
+    bad(what, `no answer within ${CHECK_MS / 1_000} s`, 'one of its servers hangs, or is overloaded: see their logs'),
+  ];
+  const done = check.then((findings) => {
+    found = findings;
+  });
+  await within(CHECK_MS, done);
+  return found;
 }
 
 function checkSettings({ environment, fsync, nats, host, jwt }: Settings): Finding[] {
@@ -119,7 +135,10 @@ async function checkStreams(config: Config, log: Logger): Promise<Finding[]> {
     const report = await inspectTopology({ ...nats, partitions, maxBytes, log, name: 'doctor', signal });
     if (report.partitions === undefined)
       return [warning('streams', 'none yet', 'the first start of the api or the projector makes them')];
-    return [...checkPartitions(report), ...report.streams.flatMap(checkStream), summaryOf(report)];
+    return [
+      ...[...checkPartitions(report), ...report.streams.flatMap(checkStream), ...checkReplicas(report)],
+      summaryOf(report),
+    ];
   } catch (error) {
     return [bad('streams', messageOf(error), 'is JetStream enabled for our user?')];
   }
@@ -156,6 +175,23 @@ function checkStream({ name, state, differences, bytes, maxBytes }: StreamReport
   }
 }
 
+/** Of several servers: streams that would stop, or be lost, with one of them, and servers that do not keep up. */
+export function checkReplicas({ server, streams }: Pick<TopologyReport, 'server' | 'streams'>): Finding[] {
+  if (!server.isClustered) return [];
+  const alone = streams.filter(({ replicas }) => replicas > 0 && replicas < 3).map(({ name }) => name);
+  const lame = new Map<string, number>();
+  for (const name of streams.flatMap((stream) => stream.lame)) lame.set(name, (lame.get(name) ?? 0) + 1);
+  const findings = [...lame].map(([name, count]) => {
+    const says = `${name} is down, frozen or behind: ${count} streams have a replica less`;
+    return bad('cluster', says, 'start it, or see its log; while it is away another one must not be');
+  });
+  if (alone.length > 0) {
+    const says = `${alone.length} streams have fewer than 3 replicas: ${alone.slice(0, 5).join(', ')}${alone.length > 5 ? ', …' : ''}`;
+    findings.push(bad('cluster', says, 'for each of them: nats stream edit <name> --replicas 3'));
+  }
+  return findings;
+}
+
 function summaryOf({ streams }: TopologyReport): Finding {
   const sum = (of: (stream: StreamReport) => number) => streams.reduce((total, stream) => total + of(stream), 0);
   const [records, bytes, most] = [sum((one) => one.messages), sum((one) => one.bytes), sum((one) => one.maxBytes)];
@@ -165,14 +201,17 @@ function summaryOf({ streams }: TopologyReport): Finding {
 async function checkMongo(config: Config): Promise<Finding[]> {
   const where = new URL(config.mongo.url.replace(/,[^/]*/, '')).host;
   try {
-    const { version, set, writable, compressors, roundTripMs } = await inspectMongo(config.mongo);
+    const { version, set, writable, compressors, roundTripMs, lame } = await inspectMongo(config.mongo);
     const parsed = versionOf(version);
     const refused = parsed === undefined ? 'says no version' : whyNot(SOURCES.mongod, parsed);
     if (refused !== undefined) return [bad('mongo', refused, 'run MongoDB 6.0 to 8.x')];
     if (set === null) return [bad('mongo', 'not a replica set', 'start mongod with --replSet (one member is enough)')];
     if (!writable) return [bad('mongo', `set ${set} has no primary here`, 'see rs.status(); the majority must be up')];
     const away = ok('mongo', `mongod ${version}, set ${set}, ${roundTripMs.toFixed(1)} ms away`);
-    return [away, ...(parsed === undefined ? [] : checkFlaws(parsed, compressors))];
+    const members = lame.map((host) =>
+      bad('mongo', `${host} of set ${set} is down, frozen or behind`, 'start it, or see rs.status() and its log'),
+    );
+    return [away, ...members, ...(parsed === undefined ? [] : checkFlaws(parsed, compressors))];
   } catch (error) {
     return [
       bad('mongo', `${where}: ${messageOf(error)}`, 'start it, or correct LANES_MONGO_URL; sends go on meanwhile'),
@@ -193,10 +232,10 @@ async function checkApi({ host, port }: Settings): Promise<Finding[]> {
   const url = `http://${reachable(host)}:${port}/readyz`;
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });
-    if (answer.ok) return [ok('api', `${url} is ready`)];
-    return [
-      bad('api', `${url}: ${answer.status} ${(await answer.text()).trim().slice(0, 200)}`, 'the reason names the part'),
-    ];
+    const says = (await answer.text()).trim().slice(0, 200);
+    if (answer.ok && says === 'ready') return [ok('api', `${url} is ready`)];
+    if (answer.ok) return [bad('api', `${url}: ${says}`, 'a leader is elected within 9 s where a majority is up')];
+    return [bad('api', `${url}: ${answer.status} ${says}`, 'the reason names the part')];
   } catch {
     return [bad('api', `${url} does not answer`, 'run "npm start" or "lanes api", or correct LANES_PORT')];
   }

@@ -104,11 +104,13 @@ export class Link {
   #outgoing: Outgoing[] = [];
   #tokens = 0;
   #up = true;
+  #isClustered = false;
   #sweeping: NodeJS.Timeout | undefined;
   readonly #silence: Stoppable;
 
   constructor(nc: NatsConnection, { log, name, jsApi }: Pick<LinkOptions, 'log' | 'name' | 'jsApi'>) {
     this.#nc = nc;
+    this.#isClustered = nc.info?.cluster !== undefined;
     this.jsApi = jsApi ?? '$JS.API';
     this.#log = log.child({ connection: name });
     nc.subscribe(`${this.#inbox}*`, { callback: (_error, message) => this.#answered(message) });
@@ -127,7 +129,9 @@ export class Link {
 
   /** One of several servers: what a stream's leader has stored, another may not have yet. */
   get isClustered(): boolean {
-    return this.#nc.info?.cluster !== undefined;
+    // While it connects anew the client knows nothing of its server.
+    this.#isClustered ||= this.#nc.info?.cluster !== undefined;
+    return this.#isClustered;
   }
 
   /**

@@ -25,6 +25,16 @@ export interface StreamThere {
     readonly first_seq: number;
     readonly last_seq: number;
   };
+  /** Of several servers, as the stream's leader says. `active`: nanoseconds since the follower was last heard. */
+  readonly cluster?: {
+    readonly replicas?: readonly {
+      readonly name: string;
+      readonly current: boolean;
+      readonly offline?: boolean;
+      readonly active: number;
+      readonly lag?: number;
+    }[];
+  };
 }
 
 export interface Difference {
@@ -41,6 +51,10 @@ export interface StreamReport {
   readonly messages: number;
   readonly bytes: number;
   readonly maxBytes: number;
+  /** 0: it is missing. */
+  readonly replicas: number;
+  /** Servers that hold the stream, and are down or behind. */
+  readonly lame: readonly string[];
 }
 export interface TopologyReport {
   readonly server: { readonly version: string; readonly isSupported: boolean; readonly isClustered: boolean };
@@ -64,6 +78,8 @@ export function reportOf(
       messages: 0,
       bytes: 0,
       maxBytes: expected.max_bytes,
+      replicas: 0,
+      lame: [],
     };
   const differences = differencesOf(expected, there, options);
   const kinds = differences.map(({ kind }) => kind);
@@ -74,8 +90,17 @@ export function reportOf(
     messages: there.state.messages,
     bytes: there.state.bytes,
     maxBytes: Number(there.config.max_bytes),
+    replicas: Number(there.config.num_replicas),
+    lame: (there.cluster?.replicas ?? []).filter(isLame).map(({ name }) => name),
   };
 }
+
+/** A follower is heard every second; one that is only a little behind is soon no longer. */
+const UNHEARD_NS = 3e9;
+const LAG_MOST = 1_000;
+const isLame = ({ current, offline, active, lag = 0 }: Replica): boolean =>
+  offline === true || active > UNHEARD_NS || (!current && lag > LAG_MOST);
+type Replica = NonNullable<NonNullable<StreamThere['cluster']>['replicas']>[number];
 
 /** What no update can change, or what would mean that events were stored elsewhere or let go. */
 const FIXED = ['storage', 'retention', 'subjects'] as const;
