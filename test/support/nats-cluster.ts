@@ -9,10 +9,6 @@ import { findServer } from '../../services/embedded/find.ts';
 import { natsConfigOf } from '../../services/embedded/nats-config.ts';
 import { NATS, natsRuntimeOf } from '../../services/embedded/nats-server.ts';
 import { type RunningProcess, startProcess } from '../../services/embedded/process.ts';
-import { ApiRefusal, Questions } from '../../services/journal/ask.ts';
-import { JournalUnavailable } from '../../services/journal/journal.ts';
-import { openLink } from '../../services/journal/link.ts';
-import { silent } from './projecting.ts';
 import { until } from './scribe.ts';
 import { freePorts } from './servers.ts';
 
@@ -39,7 +35,7 @@ export interface NatsCluster {
   leaderOf(stream: string): Promise<ClusterNode | undefined>;
   /** Moves a stream's lead to that node. */
   lead(stream: string, node: ClusterNode): Promise<void>;
-  /** The node that leads the cluster. Undefined: nobody says that he does. */
+  /** The node that leads the cluster, as all say who run. Undefined: they do not agree. */
   metaLeader(): Promise<ClusterNode | undefined>;
   /** The node itself says that the cluster has no leader. */
   isLeaderless(node: ClusterNode): Promise<boolean>;
@@ -73,7 +69,7 @@ export async function startNatsCluster(dir: string): Promise<NatsCluster> {
           const now = await leaderOf(address(), nodes, stream);
           if (now === node) return true;
           if (now !== undefined)
-            await ask(address(), `STREAM.LEADER.STEPDOWN.${stream}`, { placement: { preferred: node.name } });
+            await askApi(address(), `STREAM.LEADER.STEPDOWN.${stream}`, { placement: { preferred: node.name } });
           return false;
         },
         Boolean,
@@ -81,11 +77,18 @@ export async function startNatsCluster(dir: string): Promise<NatsCluster> {
       );
     },
     metaLeader: async () => {
-      const name = await metaLeader(address(), natsSys);
-      return nodes.find((node) => node.name === name);
+      const asked = nodes.map((node) =>
+        ask<Jsz>({ ...address(node), ...natsSys }, '$SYS.REQ.SERVER.PING.JSZ', {}, true),
+      );
+      const said = (await Promise.all(asked)).filter((jsz) => jsz !== undefined);
+      const [name, ...others] = new Set(said.map((jsz) => jsz.data?.meta_cluster?.leader));
+      return said.length < 2 || others.length > 0 ? undefined : nodes.find((node) => node.name === name);
     },
-    isLeaderless: async (node: ClusterNode) => (await refusal(address(node), 'INFO')) === 10008,
-    ready: async () => void (await until(() => ask(address(), 'INFO'), Boolean, 60_000)),
+    isLeaderless: async (node: ClusterNode) => {
+      const answer = await ask<{ error?: { err_code?: number } }>(address(node), '$JS.API.INFO', '', true);
+      return answer?.error?.err_code === 10008;
+    },
+    ready: async () => void (await until(() => askApi(address(), 'INFO'), Boolean, 60_000)),
     stop: async () => {
       for (const node of nodes) node.wake();
       await Promise.all(nodes.map((node) => node.kill9()));
@@ -172,62 +175,39 @@ cluster {
 `.replaceAll('"nats://127.0.0.1', `"nats://route:${readSecret(dir, 'nats-route-password')}@127.0.0.1`);
 }
 
-/** The answer; undefined: it is a refusal, or there is none. */
-async function ask<T>(address: NatsAddress, subject: string, request?: unknown): Promise<T | undefined> {
-  const signal = AbortSignal.timeout(5_000);
+/** Whatever is answered; undefined: nothing. `alone`: the first server is asked, and no other. */
+async function ask<T>(address: Address, subject: string, request: unknown = '', alone = false): Promise<T | undefined> {
+  const connection = await connect({
+    servers: [...address.servers],
+    ...{ user: address.user ?? '', pass: address.password ?? '', timeout: 2_000, reconnect: false },
+    ignoreClusterUpdates: alone,
+  }).catch(() => undefined);
   try {
-    const link = await openLink({ ...address, name: 'rig', log: silent, signal });
-    try {
-      return await new Questions(link).api<T>(subject, request);
-    } finally {
-      await link.close();
-    }
-  } catch (error) {
-    if (error instanceof ApiRefusal || error instanceof JournalUnavailable || signal.aborted) return undefined;
-    throw error;
+    const answer = await connection?.request(subject, JSON.stringify(request), { timeout: 2_000 });
+    return answer?.json<T>();
+  } catch {
+    return undefined;
+  } finally {
+    await connection?.close();
   }
+}
+type Address = Pick<NatsAddress, 'servers' | 'user' | 'password'>;
+
+/** Of one that is an answer, and no refusal. */
+async function askApi<T extends object>(address: Address, subject: string, request?: unknown): Promise<T | undefined> {
+  const answer = await ask<T>(address, `$JS.API.${subject}`, request);
+  return answer && !('error' in answer) ? answer : undefined;
 }
 
 async function leaderOf(
-  address: NatsAddress,
+  address: Address,
   nodes: readonly ClusterNode[],
   stream: string,
 ): Promise<ClusterNode | undefined> {
-  const info = await ask<{ cluster?: { leader?: string } }>(address, `STREAM.INFO.${stream}`);
+  const info = await askApi<{ cluster?: { leader?: string } }>(address, `STREAM.INFO.${stream}`, {});
   return nodes.find(({ name }) => name === info?.cluster?.leader);
 }
 
-/** As a server that is asked at random knows it. */
-async function metaLeader(
-  address: NatsAddress,
-  sys: { readonly user: string; readonly password: string } | null | undefined,
-) {
-  const connection = await connect({
-    servers: [...address.servers],
-    ...{ user: sys?.user ?? '', pass: sys?.password ?? '', timeout: 2_000, reconnect: false },
-  }).catch(() => undefined);
-  try {
-    const answer = await connection?.request('$SYS.REQ.SERVER.PING.JSZ', '{}', { timeout: 2_000 });
-    return answer?.json<{ data?: { meta_cluster?: { leader?: string } } }>().data?.meta_cluster?.leader;
-  } catch {
-    return undefined;
-  } finally {
-    await connection?.close();
-  }
-}
-
-async function refusal(address: NatsAddress, subject: string): Promise<number | undefined> {
-  const { servers, user, password } = address;
-  const connection = await connect({
-    servers: [...servers],
-    ...{ user: user ?? '', pass: password ?? '', timeout: 2_000, reconnect: false, ignoreClusterUpdates: true },
-  }).catch(() => undefined);
-  try {
-    const answer = await connection?.request(`$JS.API.${subject}`, '', { timeout: 2_000 });
-    return answer?.json<{ error?: { err_code?: number } }>().error?.err_code;
-  } catch {
-    return undefined;
-  } finally {
-    await connection?.close();
-  }
+interface Jsz {
+  readonly data?: { readonly meta_cluster?: { readonly leader?: string } };
 }
