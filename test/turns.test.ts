@@ -14,8 +14,8 @@ function rigOf(limits: ConstructorParameters<typeof Turns>[0]) {
     turns,
     begun,
     add: (lane: LaneId, name: string) =>
-      turns.add(lane, (isBeyond) => {
-        begun.push(isBeyond ? `${name} beyond` : name);
+      turns.add(lane, () => {
+        begun.push(name);
         return new Promise<void>((end) => ends.set(name, end));
       }),
     end: async (name: string) => {
@@ -47,16 +47,17 @@ test('what waits for its lane has no place, and lanes take turns', async () => {
   expect(begun.at(-1)).toBe('a4');
 });
 
-test('beyond its bound, where much is held, a lane’s jobs are told so one by one, and room is made for others', async () => {
+test('beyond its bound, where much is held, a lane’s jobs are turned away, and others have room', async () => {
   const { turns, begun, add, end } = rigOf({ running: 10, held: 8, heldOfLane: 2 });
   // Up to half, one lane may have it all.
-  for (let i = 1; i <= 8; i++) add(A, `a${i}`);
-  expect(turns.room).toBe(0);
-  expect(begun).toEqual(['a1', 'a5 beyond']);
-  await end('a5');
-  expect(begun).toEqual(['a1', 'a5 beyond', 'a6 beyond']);
-  expect(turns.room).toBe(1);
-  add(B, 'b1');
+  const taken = Array.from({ length: 8 }, (_, i) => add(A, `a${i + 1}`));
+  expect(taken).toEqual([true, true, true, true, false, false, false, false]);
+  expect(turns.room).toBe(4);
+  await end('a1');
+  expect(begun).toEqual(['a1', 'a2']);
+  expect(add(A, 'a9')).toBe(true);
+  expect(add(A, 'a10')).toBe(false);
+  expect(add(B, 'b1')).toBe(true);
   expect(begun.at(-1)).toBe('b1');
 });
 

@@ -19,10 +19,10 @@ import type { Taken, UndeliveredQueue } from './undelivered.ts';
 const CONSUMER = 'notifier';
 const ACK_WAIT_MS = 10_000;
 /**
- * Given out and not done, by all notifiers together, each of which holds a few hundred: what is tried again later waits in the
- * ledger, not here.
+ * Given out and not done, by all notifiers together, each of which holds a few hundred, or put off for seconds: what is tried again
+ * later waits in the ledger, not here.
  */
-const GIVEN_MAX = 4_096;
+const GIVEN_MAX = 8_192;
 /** How long the server keeps a question for items that are not there yet. */
 const PULL_MS = 1_000;
 /** Past that time an answer is late by so much before the question is given up. */

@@ -18,8 +18,8 @@ export interface NotifierMetrics {
   queued(items: number): void;
   /** Items taken from it and not done. */
   held(items: number): void;
-  /** Pushes that wait in the ledger, because too many of their conversation wait here. */
-  putOff(pushes: number): void;
+  /** An item goes back for a while, because too many of its conversation wait here. */
+  putOff(): void;
   /** Entries of the ledger whose time had come and that were put into the queue again. */
   swept(entries: number): void;
   /** Read pushes: those that tell devices that a notification is read. */
@@ -54,7 +54,7 @@ export function notifierMetrics(registry: Registry, onHalt: OnHalt): NotifierMet
   });
   const putOff = new Counter({
     name: 'lanes_notifier_put_off_total',
-    help: 'Pushes that wait in the ledger, because too many of their conversation wait in the notifier',
+    help: 'Items that went back to the work queue for a while, because too many of their conversation were held',
     registers,
   });
   const swept = new Counter({
@@ -79,7 +79,7 @@ export function notifierMetrics(registry: Registry, onHalt: OnHalt): NotifierMet
     },
     queued: (items) => queued.set(items),
     held: (items) => held.set(items),
-    putOff: (pushes) => putOff.inc(pushes),
+    putOff: () => putOff.inc(),
     swept: (entries) => entries > 0 && swept.inc(entries),
     cleared: (outcome) => cleared.inc({ outcome: outcome === 'replaced' ? 'sent' : outcome }),
   };

@@ -9,16 +9,16 @@ export interface TurnsLimits {
   readonly running: number;
   /** Held, whether worked on or not. */
   readonly held: number;
-  /** Of one lane, where more than half of `held` is taken. What comes beyond is told so, and does not wait for the others. */
+  /** Of one lane, where more than half of `held` is taken: what comes beyond is not held. */
   readonly heldOfLane: number;
 }
-/** Must not reject. `isBeyond`: there are too many of its lane, and it runs beside them, one such at a time. */
-export type Job = (isBeyond: boolean) => Promise<void>;
+/** Must not reject. */
+export type Job = () => Promise<void>;
 
 export class Turns {
   readonly #limits: TurnsLimits;
-  /** Of each lane, and of what is beyond. The first of each runs, or is ready. */
-  readonly #lines = new Map<string, Job[]>();
+  /** The first of each runs, or is ready. */
+  readonly #lines = new Map<LaneId, Job[]>();
   readonly #ready: (() => Promise<void>)[] = [];
   #held = 0;
   #running = 0;
@@ -36,18 +36,19 @@ export class Turns {
     return this.#limits.held - this.#held;
   }
 
-  add(lane: LaneId, job: Job): void {
+  /** False: too much of its lane is held already, and this is not. */
+  add(lane: LaneId, job: Job): boolean {
+    const { held, heldOfLane } = this.#limits;
+    const line = this.#lines.get(lane);
+    if (line && line.length >= heldOfLane && this.#held >= held / 2) return false;
     this.#held++;
-    const ofLane = this.#lines.get(lane)?.length ?? 0;
-    const isBeyond = ofLane >= this.#limits.heldOfLane && this.#held > this.#limits.held / 2;
-    const name = isBeyond ? `${lane} beyond` : lane;
-    const line = this.#lines.get(name);
     if (line) line.push(job);
     else {
-      this.#lines.set(name, [job]);
-      this.#ready.push(() => this.#runFirst(name, isBeyond));
+      this.#lines.set(lane, [job]);
+      this.#ready.push(() => this.#runFirst(lane));
     }
     this.#start();
+    return true;
   }
 
   /** Settles when one more is done. One call at a time. */
@@ -57,12 +58,12 @@ export class Turns {
     });
   }
 
-  async #runFirst(name: string, isBeyond: boolean): Promise<void> {
-    const line = this.#lines.get(name) ?? [];
-    await line[0]?.(isBeyond);
+  async #runFirst(lane: LaneId): Promise<void> {
+    const line = this.#lines.get(lane) ?? [];
+    await line[0]?.();
     line.shift();
-    if (line.length > 0) this.#ready.push(() => this.#runFirst(name, isBeyond));
-    else this.#lines.delete(name);
+    if (line.length > 0) this.#ready.push(() => this.#runFirst(lane));
+    else this.#lines.delete(lane);
   }
 
   #start(): void {

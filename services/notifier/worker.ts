@@ -43,8 +43,9 @@ export interface WorkerParts extends JudgeParts, BadgeParts {
 const ITEMS_AT_ONCE = 32;
 /** Taken and not done, at most about 35 kB each: what waits for the items of its lane, so that others can be taken from behind it. */
 const ITEMS_HELD = 512;
-/** Where many are held, what comes of a lane beyond waits in the ledger, until its claims run out. */
-const ITEMS_HELD_OF_LANE = 32;
+/** Where many are held, what comes of a lane beyond is put off, and waits in the queue. */
+const ITEMS_HELD_OF_LANE = 8;
+const PUT_OFF_MS = 10_000;
 /** Users of one item whose badge is counted at once. */
 const USERS_AT_ONCE = 16;
 /** Longer than a push can take: whoever finds a claim run out knows that nobody is at it. */
@@ -106,14 +107,18 @@ export class Worker {
   #accept(taken: Taken): void {
     const beat = setInterval(() => taken.working(), WORKING_EVERY_MS);
     taken.working();
-    this.#turns.add(taken.item.l, (isBeyond) => this.#process(taken, isBeyond).finally(() => clearInterval(beat)));
+    const job = () => this.#process(taken).finally(() => clearInterval(beat));
+    if (this.#turns.add(taken.item.l, job)) return;
+    clearInterval(beat);
+    taken.again(PUT_OFF_MS);
+    this.#parts.metrics.putOff();
   }
 
   /** Never rejects. */
-  async #process(taken: Taken, isBeyond: boolean): Promise<void> {
+  async #process(taken: Taken): Promise<void> {
     if (this.#stopping.signal.aborted) return taken.again(0);
     try {
-      await this.#work(taken.item, isBeyond);
+      await this.#work(taken.item);
       await taken.done();
     } catch (error) {
       this.#parts.log.debug({ err: error, lane: taken.item.l }, 'not pushed now, tried again');
@@ -121,11 +126,8 @@ export class Worker {
     }
   }
 
-  /**
-   * Throws what the stores throw; whatever was not done then is done when the item comes again, or when its claims run out.
-   * `isBeyond`: that is waited for.
-   */
-  async #work(item: WorkItem, isBeyond: boolean): Promise<void> {
+  /** Throws what the stores throw; whatever was not done then is done when the item comes again, or when its claims run out. */
+  async #work(item: WorkItem): Promise<void> {
     const { ledger, hearings, clock, privacy, journal } = this.#parts;
     const { l: lane, s: seq, r: revision, at: acceptedAt, c: part } = item;
     const subject: Subject = { lane, seq, revision, acceptedAt, part };
@@ -152,8 +154,7 @@ export class Worker {
       const given = await ledger.claim(claims, claimedUntil, now, item.due);
       if (item.due !== undefined) await ledger.abandon(subject, item.u, { now, at: item.due }, deadOf(item, judged));
       const mine = pushes.filter((_, i) => given[i]);
-      if (isBeyond) this.#parts.metrics.putOff(mine.length);
-      if (isBeyond || mine.length === 0) return;
+      if (mine.length === 0) return;
       const told = { loaded, event, senderName: await this.#nameOf(event.by), privacy };
       const lists = await this.#listsOf(mine);
       await this.#pushAll({ subject, told, judged, hearing, claimedUntil, lists }, mine, release);
