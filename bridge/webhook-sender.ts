@@ -15,7 +15,7 @@ import type { WebhookMetrics } from './webhook-metrics.ts';
 import type { WebhookPoster } from './webhook-post.ts';
 import { WebhookProgress } from './webhook-progress.ts';
 import type { SourceEvent, WebhookSource } from './webhook-source.ts';
-import { Overtaken, type WebhookState } from './webhook-state.ts';
+import { Overtaken, type Read, type WebhookState } from './webhook-state.ts';
 
 export interface SenderParts {
   readonly app: AppId;
@@ -67,6 +67,9 @@ export class WebhookSender {
   readonly #log: Logger;
   /** The reader's place, and whether there may be something. */
   #next = 1;
+  /** The last event that was read, and whether the stream may have lost it. */
+  #last: Read | undefined;
+  #mayBeCut = false;
   #mayHaveMore = true;
   #isReading = false;
   #isStoring = false;
@@ -77,7 +80,7 @@ export class WebhookSender {
   readonly #timers: NodeJS.Timeout[];
   #storeTimer: NodeJS.Timeout | undefined;
   #wakeTimer: NodeJS.Timeout | undefined;
-  readonly #bell: Stoppable;
+  readonly #bells: readonly Stoppable[];
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
@@ -87,7 +90,11 @@ export class WebhookSender {
       parts.budget.behind += change;
     });
     this.#log = parts.log.child({ app: parts.app });
-    this.#bell = parts.source.listen(() => this.#ring());
+    const onReturn = (): void => {
+      this.#mayBeCut = true;
+      this.#ring();
+    };
+    this.#bells = [parts.source.listen(() => this.#ring()), parts.source.onReconnect(onReturn)];
     this.#timers = [setInterval(() => this.#ring(), POLL_MS), setInterval(() => this.#track(this.#look()), LOOK_MS)];
     this.#track(this.#open());
   }
@@ -112,7 +119,7 @@ export class WebhookSender {
     for (const timer of this.#timers) clearInterval(timer);
     clearTimeout(this.#wakeTimer);
     clearTimeout(this.#storeTimer);
-    this.#bell.stop();
+    for (const bell of this.#bells) bell.stop();
     await this.#parts.poster.stop();
     await Promise.all(this.#underWay);
     if (this.#isOpen && this.#parts.mayGo()) await this.#store().catch(() => undefined);
@@ -137,8 +144,10 @@ export class WebhookSender {
     const { webhook, clock, patience } = this.#parts;
     while (!this.#isStopped) {
       try {
-        const { next, downSince, behind } = await this.#progress.load(webhook()?.since ?? 0);
+        this.#mayBeCut = false;
+        const { next, last, downSince, behind } = await this.#progress.load(webhook()?.since ?? 0);
         this.#next = next;
+        this.#last = last;
         this.#receiver.restore(downSince);
         this.#lanes.restore(behind, next, () => clock() + spread(patience.firstMs));
         this.#isOpen = true;
@@ -163,10 +172,15 @@ export class WebhookSender {
   async #look(): Promise<void> {
     if (!this.#isOpen) return;
     try {
-      if (!(await this.#progress.isSameStream(this.#next))) this.#reopen('another stream of that name');
+      if (!(await this.#isSame())) this.#reopen('another stream, or one that lost its end');
     } catch (error) {
       if (!(error instanceof JournalUnavailable)) throw error;
     }
+  }
+
+  /** Throws JournalUnavailable. */
+  #isSame(): Promise<boolean> {
+    return this.#progress.isSameStream(this.#next, this.#last);
   }
 
   #toStore(): void {
@@ -193,6 +207,7 @@ export class WebhookSender {
   #store(): Promise<void> {
     return this.#progress.store(() => ({
       next: this.#lanes.frontier(this.#next, (line) => this.#progress.has(line)),
+      last: this.#last,
       downSince: this.#receiver.downSince,
       behind: this.#lanes.stored(),
     }));
@@ -220,9 +235,14 @@ export class WebhookSender {
     this.#isReading = true;
     this.#mayHaveMore = false;
     try {
+      if (this.#mayBeCut) {
+        this.#mayBeCut = false;
+        if (!(await this.#isSame())) return this.#reopen('another stream, or one that lost its end');
+      }
       const { events, isLast } = await this.#parts.source.read(this.#next, PAGE);
       for (const event of events) {
         this.#next = event.at + 1;
+        this.#last = { at: event.at, id: event.id, storedAt: event.storedAt };
         this.#lanes.add(event);
       }
       if (!isLast) this.#mayHaveMore = true;
@@ -230,6 +250,7 @@ export class WebhookSender {
       if (events.length > 0) this.#toStore();
     } catch (error) {
       if (!(error instanceof JournalUnavailable)) throw error;
+      this.#mayBeCut = true;
       setTimeout(() => this.#ring(), AGAIN_MS).unref();
     } finally {
       this.#isReading = false;

@@ -48,6 +48,17 @@ export class WebhookSource {
     return this.#link.subscribe(appEvents(this.#app), onRing);
   }
 
+  /** After each reconnect. */
+  onReconnect(onReturn: () => void): Stoppable {
+    return this.#link.onChange((up) => up && onReturn());
+  }
+
+  /** The event of that sequence; undefined: there is none. Throws JournalUnavailable. */
+  async at(sequence: number): Promise<SourceEvent | undefined> {
+    const { events } = await this.read(sequence, { events: 1, bytes: 1 });
+    return events[0]?.at === sequence ? events[0] : undefined;
+  }
+
   /** Of all conversations, in the order of the stream, from `from` on. Throws JournalUnavailable. */
   read(from: number, limits: PageLimits): Promise<Page> {
     return this.#read(appEvents(this.#app), { seq: from }, limits);

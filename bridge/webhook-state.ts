@@ -17,7 +17,15 @@ export interface Position {
   readonly stream: string;
   /** The next event to be read. */
   readonly next: number;
+  /** The last one that was read. Not there in what an earlier version wrote. */
+  readonly last?: Read | undefined;
   readonly downSince?: Millis | undefined;
+}
+/** One event of the stream: its sequence there, its id, and when it was stored. */
+export interface Read {
+  readonly at: number;
+  readonly id: string;
+  readonly storedAt: Millis;
 }
 export interface Behind {
   readonly next: number;

@@ -4,10 +4,15 @@ import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { appStream, partitionOf } from '../schema/subjects.ts';
+import { appEvent, appStream, partitionOf } from '../schema/subjects.ts';
 import { app, type Bridging, type Got, PARTITIONS, startBridging } from './support/bridging.ts';
 import { powerCutOf } from './support/power-cut.ts';
+import { silent } from './support/projecting.ts';
+import { createAuthority } from './support/providers/certificates.ts';
+import { startReceiver } from './support/receiver.ts';
 import { laneId, until } from './support/scribe.ts';
+import { hook, openSending } from './support/sending.ts';
+import { startStallingProxy } from './support/stalling-proxy.ts';
 
 const BOOTSTRAP = resolve(import.meta.dirname, '..', 'services', 'cli', 'bootstrap.mjs');
 const LANES = Array.from({ length: 40 }, (_, n) => laneId(`b${n}`));
@@ -18,6 +23,7 @@ const alarms: Record<string, unknown>[] = [];
 const log = pino({ level: 'error' }, { write: (line) => void alarms.push(JSON.parse(line)) });
 beforeAll(async () => {
   bridging = await startBridging();
+  await bridging.startPump({}, log);
 });
 afterAll(() => bridging?.stop());
 
@@ -45,7 +51,6 @@ test('the pump stands still in that partition with an alarm, goes on in the othe
   const power = powerCutOf(servers);
   const [kept = laneId(''), ...lost] = mine ?? [];
   const [other = laneId('')] = aside ?? [];
-  await bridging.startPump({}, log);
   await bridging.add('all1', 'all');
   for (const lane of [kept, other]) await scribe.create(lane, 'bob');
   await scribe.say(kept, 3);
@@ -89,3 +94,47 @@ test('the pump stands still in that partition with an alarm, goes on in the othe
   await scribe.say(kept, 1);
   await isStored(6 + 3 * lost.length + 2);
 }, 120_000);
+
+test('a webhook whose integration’s stream lost its newest events is sent those that came in their place', async () => {
+  const { scribe, servers, bridge } = bridging;
+  const power = powerCutOf(servers);
+  const authority = createAuthority();
+  const receiver = await startReceiver(authority);
+  const proxy = await startStallingProxy(Number(new URL(servers.nats.url).port));
+  const config = servers.config({
+    ...{ LANES_PARTITIONS: String(PARTITIONS), LANES_NATS_URL: `nats://127.0.0.1:${proxy.port}` },
+  });
+  const sending = await openSending(config, silent, { authority: authority.certificate });
+  const [name, lane] = [app('hook1'), laneId('hooked')];
+  const texts = () => receiver.taken.map(({ event }) => event.text ?? event.type);
+  const put = (seq: number, text: string) =>
+    until(
+      () =>
+        bridge
+          .request(appEvent(name, lane), JSON.stringify({ type: 'MessageSent', conversationId: lane, seq, text }))
+          .then(
+            (answer) => answer.string(),
+            (error: Error) => error.message,
+          ),
+      (answer) => answer.includes('"seq"'),
+    );
+  await bridging.add('hook1');
+  await hook(bridging.registry, name, receiver.url);
+  await scribe.create(lane, 'app_hook1');
+  await until(texts, ({ length }) => length === 1);
+  await power.remember();
+  await isUp();
+  for (const seq of [2, 3]) await put(seq, `lost ${seq}`);
+  await until(texts, ({ length }) => length === 3);
+  proxy.allow(0);
+  await power.cut();
+  await power.restart();
+  await isUp();
+  for (const seq of [2, 3, 4]) await put(seq, `new ${seq}`);
+  proxy.allow(Number.POSITIVE_INFINITY);
+  await until(texts, (seen) => seen.at(-1) === 'new 4');
+  // Where its own place was lost, too, something is sent once more; nothing is left out, and nothing out of order.
+  expect([...new Set(texts())]).toEqual(['ConversationCreated', 'lost 2', 'lost 3', 'new 2', 'new 3', 'new 4']);
+  await sending.stop();
+  await Promise.all([receiver.stop(), proxy.stop()]);
+}, 90_000);
