@@ -57,6 +57,11 @@ export class Buckets {
     return 0;
   }
 
+  /** For what is done already, whatever there is: what is owed comes back first. */
+  charge(key: string, cost: number): void {
+    this.#filled(key).tokens -= cost;
+  }
+
   /** As `take`, but takes nothing. */
   wait(key: string): Millis {
     const bucket = this.#buckets.get(key);

@@ -111,7 +111,8 @@ describe('one user’s answers', () => {
   });
 
   it('hold no more by a socket, as a query or a frame of a stream, which goes on', async () => {
-    const socket = await socketOf(api, eve.token);
+    const member = await clientOf(api, 'u1');
+    const socket = await socketOf(api, member.token);
     socket.subscribe('query', page(20), { id: large });
     const answer = await socket.message(({ id, type }) => id === 'query' && type === 'next');
     expect(answer.payload.errors).toMatchObject(TOO_MUCH);
@@ -126,7 +127,8 @@ describe('one user’s answers', () => {
   });
 
   it('hold no more by server-sent events', async () => {
-    const events = await eventsFrom(api, follow(20), { id: large }, { token: eve.token });
+    const member = await clientOf(api, 'u2');
+    const events = await eventsFrom(api, follow(20), { id: large }, { token: member.token });
     const got = await events.upTo(({ data }) => data.errors !== undefined);
     expect(got.at(-1)?.data.errors).toMatchObject(TOO_MUCH);
     events.close();
@@ -169,10 +171,11 @@ describe('one user’s answers', () => {
   );
 
   it('that are many are refused for a while, and others’ sends are answered meanwhile', async () => {
+    const member = await clientOf(api, 'u3');
     const codes = new Set<string>();
     let retryAfterMs = 0;
     const flood = many(200, 8, async () => {
-      const { status, errors } = await post(api, page(5), { id: large }, { token: eve.token });
+      const { status, errors } = await post(api, page(5), { id: large }, { token: member.token });
       codes.add(`${status} ${errors[0]?.extensions.code ?? 'none'}`);
       retryAfterMs = Math.max(retryAfterMs, errors[0]?.extensions.retryAfterMs ?? 0);
     });

@@ -9,7 +9,7 @@ import { Buckets } from '../services/buckets.ts';
 const alice = 'alice' as UserId;
 const bob = 'bob' as UserId;
 const SCHEMA = schemaWith();
-const ENDLESS = { take: () => 0, wait: () => 0 };
+const ENDLESS = { charge: () => {}, wait: () => 0 };
 
 const opened = (more: Partial<DocumentsOptions> = {}) =>
   new Documents(SCHEMA, { introspection: true, work: ENDLESS, ...more });

@@ -30,6 +30,16 @@ describe('a bucket', () => {
     expect([buckets.take('a'), buckets.take('a'), buckets.take('a'), buckets.take('a')]).toEqual([0, 0, 0, 100]);
   });
 
+  it('can owe, and gives nothing until that has come back', () => {
+    let now = 0;
+    const buckets = new Buckets({ perSecond: 10, burst: 10 }, () => now);
+    expect([buckets.take('a', 15), buckets.take('a', 15)]).toEqual([0, 600]);
+    buckets.charge('a', 5);
+    expect([buckets.wait('a'), buckets.refused]).toEqual([1_100, 2]);
+    now += 1_100;
+    expect([buckets.wait('a'), buckets.take('a')]).toEqual([0, 0]);
+  });
+
   it('is not moved by a clock that is set back', () => {
     let now = 1_000_000;
     const buckets = new Buckets({ perSecond: 1, burst: 1 }, () => now);

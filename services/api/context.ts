@@ -67,13 +67,13 @@ export function contextOf(identity: Identity, { lanes, work }: ContextParts): Re
   };
 }
 
-/** Of a frame that is made for this user: what it holds is charged, as far as the budget goes. */
-export function chargedContext(user: UserId, work: Pick<Buckets, 'take'>): AnswerContext {
+/** Of a frame that is made for this user: what it holds is charged, whatever is left of the budget. */
+export function chargedContext(user: UserId, work: Pick<Buckets, 'charge'>): AnswerContext {
   const answer = answerContext();
   return {
     spend: (bytes) => {
       answer.spend(bytes);
-      work.take(user, bytes / BYTES_PER_UNIT);
+      work.charge(user, bytes / BYTES_PER_UNIT);
     },
   };
 }

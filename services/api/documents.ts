@@ -43,7 +43,7 @@ const UNREADABLE_WEIGHT = MAX_TOKENS / 4;
 export interface DocumentsOptions {
   readonly introspection: boolean;
   /** What each user may have read and checked: units of weight. */
-  readonly work: Pick<Buckets, 'take' | 'wait'>;
+  readonly work: Pick<Buckets, 'charge' | 'wait'>;
   readonly limits?: { readonly weight?: number; readonly seen?: number };
 }
 
@@ -98,11 +98,11 @@ export class Documents {
     try {
       document = this.#parse(query);
     } catch (error) {
-      this.#work.take(user, UNREADABLE_WEIGHT + query.length / CHARS_PER_UNIT);
+      this.#work.charge(user, UNREADABLE_WEIGHT + query.length / CHARS_PER_UNIT);
       return { kind: 'bad', errors: [error as GraphQLError] };
     }
     const weight = weightOf(document, query);
-    this.#work.take(user, weight);
+    this.#work.charge(user, weight);
     const errors = this.#validate(document);
     if (errors.length > 0) return { kind: 'bad', errors };
     this.#weights.set(document, weight);

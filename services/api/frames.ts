@@ -67,7 +67,7 @@ export interface GivenOperation {
 export interface FramesOptions {
   readonly schema: GraphQLSchema;
   /** What each user may have made, of frames with long lists. Absent: as much as it likes. */
-  readonly work?: Pick<Buckets, 'take' | 'wait'>;
+  readonly work?: Pick<Buckets, 'charge' | 'wait'>;
   readonly log: Logger;
 }
 

@@ -55,7 +55,7 @@ export interface InboxParts {
   readonly unread: InboxReceiptsParts['unread'];
   readonly schema: GraphQLSchema;
   /** What each user may have made of frames with long lists. */
-  readonly work?: Pick<Buckets, 'take' | 'wait'>;
+  readonly work?: Pick<Buckets, 'charge' | 'wait'>;
   readonly journal: Pick<Journal, 'partitions' | 'consume' | 'partitionEnd' | 'onReconnect' | 'lastRevisions' | 'read'>;
   readonly lanes: Lanes;
   readonly reads: Pick<Reads, 'gap' | 'event'>;

@@ -36,7 +36,7 @@ export interface ConversationStreams {
 export interface StreamsOptions {
   readonly schema: GraphQLSchema;
   /** What each user may have made of frames with long lists. */
-  readonly work?: Pick<Buckets, 'take' | 'wait'>;
+  readonly work?: Pick<Buckets, 'charge' | 'wait'>;
   readonly journal: Pick<Journal, 'listen' | 'read' | 'lastRevisions' | 'onReconnect'>;
   readonly lanes: Lanes;
   readonly reads: GapReader;
