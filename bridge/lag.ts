@@ -105,7 +105,7 @@ export async function lagOf(
 }
 
 export async function behindOf(journal: Pick<Journal, 'partitionEnd'>, positions: readonly number[]): Promise<number> {
-  const ends = await Promise.all(positions.map((_, p) => journal.partitionEnd(p)));
+  const ends = await Promise.all(positions.map((_, p) => journal.partitionEnd(p, 'figure')));
   return positions.reduce((sum, position, p) => sum + Math.max(0, (ends[p] as number) - position), 0);
 }
 

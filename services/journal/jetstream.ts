@@ -178,8 +178,8 @@ class JetStream implements JetStreamJournal {
     };
   }
 
-  partitionEnd(partition: number) {
-    return this.#reads.partitionEnd(partition);
+  partitionEnd(partition: number, as?: 'figure') {
+    return this.#reads.partitionEnd(partition, as);
   }
 
   consume(partition: number, from: Revision, { maxBatch, signal, after }: ConsumeOptions) {

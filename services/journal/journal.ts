@@ -86,8 +86,11 @@ export interface Journal {
   listen(lane: LaneId, onRecord: (record: StoredRecord) => void): Stoppable;
   /** Called after each reconnect, perhaps twice: whatever `listen` should have brought may be missing, and the store another. */
   onReconnect(callback: () => void): Stoppable;
-  /** The stream sequence of the partition's last record as its leader has it now; 0: empty. Throws JournalUnavailable. */
-  partitionEnd(partition: number): Promise<Revision>;
+  /**
+   * The stream sequence of the partition's last record now; 0: empty. `figure`: as its leader has it, which of several servers may
+   * be of the past, and costs no append. Throws JournalUnavailable.
+   */
+  partitionEnd(partition: number, as?: 'figure'): Promise<Revision>;
   /**
    * Every record of a partition from stream sequence `from` on, in order, without holes, across reconnects, for ever: after
    * the last one it waits for the next. Batches of 1 to `maxBatch` records, as many as are there. Backpressure: no more than

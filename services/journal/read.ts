@@ -86,9 +86,10 @@ export class Reads {
     return new Map((await Promise.all(questions)).flat());
   }
 
-  async partitionEnd(partition: number): Promise<Revision> {
-    if (this.#link.isClustered) return this.#endBefore(partition, await this.#floor(partition));
-    return revisionOf((await this.#info(partition)).state.last_seq);
+  async partitionEnd(partition: number, as?: 'figure'): Promise<Revision> {
+    if (!this.#link.isClustered) return revisionOf((await this.#info(partition)).state.last_seq);
+    const floor = as === 'figure' ? (await this.#info(partition)).state.last_seq : await this.#floor(partition);
+    return this.#endBefore(partition, floor);
   }
 
   /** Of several servers: whether a quorum took an append of this partition just now, or takes one. Throws JournalUnavailable. */

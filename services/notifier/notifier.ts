@@ -170,7 +170,7 @@ export class Notifier {
     try {
       metrics.queued(await queue.depth());
       for (const [partition, { reach }] of this.#runs)
-        metrics.behind(partition, Math.max(0, (await journal.partitionEnd(partition)) - reach.w));
+        metrics.behind(partition, Math.max(0, (await journal.partitionEnd(partition, 'figure')) - reach.w));
     } catch {
       // The journal is down: how far behind this is cannot be told, and its own alarms ring.
     }

@@ -139,7 +139,7 @@ export class Projector {
       const reach = session?.reach(partition);
       if (!reach) continue;
       try {
-        const end = await journal.partitionEnd(partition);
+        const end = await journal.partitionEnd(partition, 'figure');
         const records = Math.max(0, end - reach.w);
         const sinceMs = records > 0 && reach.storedAt !== undefined ? clock() - reach.storedAt : 0;
         metrics.behind(partition, records, sinceMs);
