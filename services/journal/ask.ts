@@ -24,9 +24,10 @@ const unavailable = (why: string): JournalUnavailable => new JournalUnavailable(
 const lostAs = (why: 'disconnected' | 'timeout'): JournalUnavailable =>
   why === 'timeout' ? new NoAnswer() : unavailable('the connection was lost');
 
+/** There was no answer, or no whole one: another may come at once. */
 class NoAnswer extends JournalUnavailable {
-  constructor() {
-    super('the store cannot be read now: it does not answer');
+  constructor(why = 'it does not answer') {
+    super(`the store cannot be read now: ${why}`);
   }
 }
 
@@ -226,8 +227,9 @@ class BatchAnswer implements Asker {
     const status = answer.data.length === 0 ? statusOf(head) : 0;
     if (status === 404 && this.#messages.length === 0 && statusTextOf(head) === this.#nothing)
       this.#resolve({ messages: [], pending: 0, upTo: 0 });
-    else if (status !== 0 && status !== 204) this.#reject(unavailable(`${status} ${statusTextOf(head)}`));
-    else if (numberOf(head, 'Nats-Last-Sequence') !== this.#last) this.#reject(unavailable('an answer was lost'));
+    else if (status !== 0 && status !== 204) this.#reject(new NoAnswer(`${status} ${statusTextOf(head)}`));
+    // Where a node comes back, two may answer one question.
+    else if (numberOf(head, 'Nats-Last-Sequence') !== this.#last) this.#reject(new NoAnswer('an answer was lost'));
     else if (status === 204) {
       const pending = numberOf(head, 'Nats-Num-Pending');
       this.#resolve({ messages: this.#messages, pending, upTo: Number(headerOf(head, 'Nats-UpTo-Sequence')) });
