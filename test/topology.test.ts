@@ -152,6 +152,24 @@ describe('the topology', () => {
     await expect(waiting).rejects.toThrow('told to stop');
     await servers.nats.restart();
   });
+
+  it('waits where JetStream says that it, or a stream of it, cannot be had now', async () => {
+    // As a cluster without a leader answers, one question after the other.
+    const refused = new Set<string>();
+    nc.subscribe('cluster.>', {
+      callback: (_error, message) => {
+        const subject = message.subject.replace('cluster.', '$JS.API.');
+        const description = 'JetStream system temporarily unavailable';
+        if (refused.has(subject)) nc.publish(subject, message.data, message.reply ? { reply: message.reply } : {});
+        else message.respond(JSON.stringify({ error: { code: 503, err_code: 10008, description } }));
+        refused.add(subject);
+      },
+    });
+    await nc.flush();
+    await openOnce({ jsApi: 'cluster' });
+    expect(refused.size).toBeGreaterThan(5);
+    expect((await inspectTopology(optionsOf())).streams.every(({ state }) => state === 'ok')).toBe(true);
+  });
 });
 
 it.each([
