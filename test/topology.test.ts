@@ -107,6 +107,12 @@ describe('the topology', () => {
     expect(await jsm.streams.list().next()).toHaveLength(2 * (partitions ?? 0) + 5);
   });
 
+  it('is made where there is just the room for it, however many start at once', async () => {
+    const maxBytes = 256 * GIB;
+    await Promise.all(Array.from({ length: 5 }, () => openOnce({ maxBytes })));
+    expect(await inspectTopology({ ...optionsOf(), maxBytes })).toMatchObject({ partitions: 3 });
+  });
+
   it('mends what would lose or hide records, and raises sizes', async () => {
     await openOnce();
     await jsm.streams.update('LANES_0', {

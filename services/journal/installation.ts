@@ -21,6 +21,9 @@ import {
 const NO_MESSAGE = 10037;
 const NAME_IN_USE = 10058;
 const NO_ROOM = [10023, 10047, 10122];
+/** A server without room for two of a stream refuses the second of two starts while it makes the first's: looked for so often. */
+const OTHER_LOOKS = 10;
+const OTHER_WAIT_MS = 100;
 
 /** The server's side of a connection, as far as the topology asks. */
 export interface ServerFacts {
@@ -184,12 +187,20 @@ async function ensureStream(
     }
     options.log.info({ stream: expected.name, changes }, 'stream brought up to date');
   } catch (error) {
-    // Somebody else made it, with other sizes: what they made is checked in its turn.
-    if (error instanceof ApiRefusal && error.code === NAME_IN_USE) {
-      const made = (await listStreams(questions)).get(expected.name);
+    // Somebody else made it, or is about to and has its room promised: what they made is checked in its turn.
+    if (!there && error instanceof ApiRefusal && [NAME_IN_USE, ...NO_ROOM].includes(error.code)) {
+      const made = await madeByOther(questions, expected.name);
       if (made) return ensureStream(questions, expected, made, options);
     }
     throw error instanceof ApiRefusal ? refusalOf(expected, error) : error;
+  }
+}
+
+async function madeByOther(questions: Questions, name: string): Promise<StreamThere | undefined> {
+  for (let looks = 1; ; looks++) {
+    const made = (await listStreams(questions)).get(name);
+    if (made || looks === OTHER_LOOKS) return made;
+    await new Promise((wake) => setTimeout(wake, OTHER_WAIT_MS));
   }
 }
 
