@@ -3,7 +3,7 @@
 import { COUNTED_FROM, countOf, isRecipient } from './check-pushes.ts';
 import { factsOf } from './facts.ts';
 import { EPOCH } from './good-history.ts';
-import { type PushFacts, pushFactsOf } from './push-facts.ts';
+import { CLOCKS_MS, type PushFacts, pushFactsOf } from './push-facts.ts';
 import type { LedgerEntry, MarkSent, Pushing, PushSeen } from './push-trace.ts';
 import type { Random } from './random.ts';
 import { type Kind, some } from './spoil.ts';
@@ -125,13 +125,13 @@ const decided: readonly Kind[] = [
     const found = answeredLater(given);
     if (!found) return undefined;
     const { entry, answeredAt } = found;
-    return { entries: replaced(given.pushing.entries, entry, { ...entry, asOf: answeredAt + 1 }) };
+    return { entries: replaced(given.pushing.entries, entry, { ...entry, asOf: answeredAt + CLOCKS_MS + 1 }) };
   }),
   pushKind('an attempt goes on a look after an acknowledgement', 'I10', (given) => {
     const found = answeredLater(given);
     if (!found) return undefined;
     const { entry, answeredAt } = found;
-    const attempts = [...entry.attempts, { at: answeredAt + 9, outcome: 'SENT', asOf: answeredAt + 1 }];
+    const attempts = [...entry.attempts, { at: answeredAt + 9, outcome: 'SENT', asOf: answeredAt + CLOCKS_MS + 1 }];
     return { entries: replaced(given.pushing.entries, entry, { ...entry, attempts }) };
   }),
   pushKind('the first decision does not see an acknowledgement', 'I10', ({ pushing, random, facts }) => {

@@ -1,6 +1,6 @@
 /** I9, I10 and I14 on the providers' logs, the marks and the ledger. */
 import type { LaneFacts, Span } from './facts.ts';
-import type { PushFacts } from './push-facts.ts';
+import { CLOCKS_MS, type PushFacts } from './push-facts.ts';
 import type { AppDevice, LedgerEntry, Pushing, PushSeen } from './push-trace.ts';
 import type { Invariant, Violation } from './trace.ts';
 
@@ -92,7 +92,7 @@ function checkPush(facts: PushFacts, push: PushSeen, report: Report): void {
   if (event.by === user || !belonging(laneFacts, user, seq))
     report('I10', lane, `pushed to ${user}, who is no recipient`, push);
   if (facts.isMuted(user, lane)) report('I10', lane, `pushed to ${user}, who had muted it`, push);
-  if (cameAt < event.at + facts.pushing.graceMs)
+  if (cameAt + CLOCKS_MS < event.at + facts.pushing.graceMs)
     report('I10', lane, 'pushed before its grace was over', { push, event });
   if (!facts.entryOf(lane, seq, device)) report('I10', lane, 'pushed, and the ledger knows nothing of it', push);
 }
@@ -104,7 +104,7 @@ function checkPush(facts: PushFacts, push: PushSeen, report: Report): void {
 function checkDecisions({ pushing, answeredAt }: PushFacts, report: Report): void {
   const check = (lane: string, seq: number, user: string, asOf: number): void => {
     const at = answeredAt(user, lane, seq);
-    if (at === undefined || at >= asOf) return;
+    if (at === undefined || at + CLOCKS_MS >= asOf) return;
     report('I10', lane, `decided ${asOf - at} ms after an acknowledgement of ${user} had been answered`, { seq, asOf });
   };
   for (const { lane, seq, asOf, push } of pushing.decisions) for (const user of push) check(lane, seq, user, asOf);

@@ -1,6 +1,6 @@
 /** What is told of each recipient of each message, against the marks, the pushes and the lanes. And marks: none lost, none made up. */
 import { isRecipient } from './check-pushes.ts';
-import type { PushFacts } from './push-facts.ts';
+import { CLOCKS_MS, type PushFacts } from './push-facts.ts';
 import type { DeliverySeen, MarkSent, StoredMark } from './push-trace.ts';
 import type { Invariant, Violation } from './trace.ts';
 
@@ -50,13 +50,16 @@ function checkMark(facts: PushFacts, mark: MarkSent, report: Report): void {
 function checkStored(mark: StoredMark, sent: readonly MarkSent[], report: Report): void {
   const { kind, device, at } = mark;
   const fits = (one: MarkSent): boolean =>
-    (one.kind === kind || one.kind === 'read') && one.device === device && one.sentAt <= at && isInTime(one, at);
+    (one.kind === kind || one.kind === 'read') &&
+    one.device === device &&
+    one.sentAt <= at + CLOCKS_MS &&
+    isInTime(one, at);
   if (!sent.some(fits)) report('I11', mark.lane, 'a mark that nobody gave', mark);
 }
 
 /** Whoever had an answer had it after the mark's own time. */
 const isInTime = ({ answer, answeredAt }: MarkSent, at: number): boolean =>
-  answer === 'unknown' || answer.kind !== 'stored' || at <= answeredAt;
+  answer === 'unknown' || answer.kind !== 'stored' || at <= answeredAt + CLOCKS_MS;
 
 function checkAllAreTold(facts: PushFacts, report: Report): void {
   const told = new Set(facts.pushing.deliveries.map(({ lane, seq, user }) => `${lane} ${seq} ${user}`));
@@ -105,7 +108,7 @@ function checkPushesTold(facts: PushFacts, told: DeliverySeen, say: (what: strin
   }))) {
     if (sent.length > taken.length) say(`more pushes to ${name} than were taken`, taken);
     for (const { at } of sent)
-      if (!taken.some(({ cameAt }) => cameAt <= at)) say(`sent to ${name} before it was taken`, taken);
+      if (!taken.some(({ cameAt }) => cameAt <= at + CLOCKS_MS)) say(`sent to ${name} before it was taken`, taken);
   }
   const stranger = attempts.find((attempt) => !devices.some(({ device }) => device === attempt.device));
   if (stranger) say(`a push to ${stranger.device}, which the user has not`);

@@ -3,6 +3,9 @@ import { groupBy, type LaneFacts } from './facts.ts';
 import type { AppDevice, LedgerEntry, Pushing, PushSeen, StoredMark } from './push-trace.ts';
 import type { Trace } from './trace.ts';
 
+/** What the services write down is NATS's time, right to half a round trip of a busy machine; the recorder's is its own. */
+export const CLOCKS_MS = 50;
+
 /** Something is known from `at` on of everything up to `seq`. */
 interface Step {
   readonly at: number;
