@@ -101,7 +101,7 @@ const APPS_LEAST = 8;
 
 export type Budget = Readonly<Record<keyof typeof SHARES | 'lanes' | 'fixed', number>>;
 
-/** In bytes; their sum is `maxBytes`. */
+/** In bytes; their sum is `maxBytes`. Throws RangeError where nothing is left for the lanes: a stream of no bytes has no limit. */
 export function budgetOf(maxBytes: number): Budget {
   const entries = Object.entries(SHARES).map(([name, { part, most }]) => [
     name,
@@ -110,6 +110,7 @@ export function budgetOf(maxBytes: number): Budget {
   const shares = Object.fromEntries(entries) as Record<keyof typeof SHARES, number>;
   const fixed = INSTALLATION_BYTES + INTEGRATION_BYTES + REVOCATION_BYTES;
   const rest = Object.values(shares).reduce((left, share) => left - share, maxBytes - fixed);
+  if (rest <= 0) throw new RangeError(`${maxBytes} bytes are too few for all streams`);
   return { ...shares, fixed, lanes: rest };
 }
 

@@ -5,7 +5,7 @@ import { ensureStream } from '../bridge/app-streams.ts';
 import type { AppId } from '../schema/ids.ts';
 import { parseAppId } from '../schema/ids.ts';
 import { appBytesOf, appStreamOf, bridgeStreamsOf, budgetOf, streamsOf, webhookStreamOf } from '../schema/streams.ts';
-import { APPS_JETSTREAM, appEvents } from '../schema/subjects.ts';
+import { APPS_JETSTREAM, appEvents, MAX_PARTITIONS } from '../schema/subjects.ts';
 import { Questions } from '../services/journal/ask.ts';
 import { openJetStreamJournal } from '../services/journal/jetstream.ts';
 import { openLink } from '../services/journal/link.ts';
@@ -29,6 +29,13 @@ describe('the budget', () => {
       expect(held + budget.apps + budget.mqtt).toBeGreaterThan(maxBytes - 64 - partitions * 2);
     }
     expect(appBytesOf(maxBytes, 256 * MIB) * 8).toBeLessThanOrEqual(budget.apps);
+  });
+
+  it('is refused where it leaves the lanes nothing, which NATS would take for no limit; the least that is configured does not', () => {
+    expect(() => budgetOf(16 * MIB)).toThrow(RangeError);
+    const least = { partitions: MAX_PARTITIONS, replicas: 1, maxBytes: 64 * MIB };
+    for (const { max_bytes } of [...streamsOf(least), ...bridgeStreamsOf(least), webhookStreamOf(least)])
+      expect(max_bytes).toBeGreaterThan(0);
   });
 });
 

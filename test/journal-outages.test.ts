@@ -277,7 +277,7 @@ describe('the journal, when its store', () => {
     const servers = await startServers({ mongo: false });
     const open = (maxBytes: number) =>
       openJetStreamJournal({ ...servers.config().nats, name: 'test', log, partitions: 1, maxBytes });
-    let journal = await open(16 * 1024 * 1024);
+    let journal = await open(64 * 1024 * 1024);
     try {
       const lane = newLane();
       const revisions: Revision[] = [];
@@ -294,7 +294,7 @@ describe('the journal, when its store', () => {
       expect(revisions.length).toBeGreaterThan(5);
       expect((await readAll(journal, lane)).map(({ revision }) => revision)).toEqual(revisions);
       await journal.close();
-      journal = await open(64 * 1024 * 1024);
+      journal = await open(128 * 1024 * 1024);
       const more = await journal.append(
         recordOf(lane, revisions.length + 1, 'x'.repeat(200_000)),
         revisions.at(-1) as Revision,
