@@ -1,7 +1,9 @@
 /**
  * Small facts that every process has to know at once, in NATS JetStream: the last value of each subject of a stream, on a connection of its own.
- * What is known is kept in memory: with NATS down it stands as it was. The stream is made with those of the lanes.
+ * What is known is kept in memory: with NATS down it stands as it was. A stream that lost its end is read anew from its beginning, since
+ * others come in the place of what was read. The stream is made with those of the lanes.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { revisionOf } from '../../schema/ids.ts';
 import type { Logger } from '../logger.ts';
 import { outcomeOf } from './append-outcome.ts';
@@ -9,6 +11,7 @@ import { ApiRefusal, Questions } from './ask.ts';
 import { JournalUnavailable, type Stoppable } from './journal.ts';
 import { type Link, type LinkOptions, openLink } from './link.ts';
 import { type Answer, expectedHeader, headerOf, jsonOf, numberOf } from './message.ts';
+import { askWhyOther, type Place, readStanding } from './place.ts';
 
 const BATCH = 256;
 /** The live copy may be lost: this often the stream itself is asked. */
@@ -69,6 +72,11 @@ export class LastValues<Key extends string, Value> {
   readonly #stops: Stoppable[] = [];
   /** Every record before it was seen. */
   #next = 1;
+  /** The record that was read last, and whether the stream may have lost it. */
+  #last: Place | undefined;
+  #isDoubtful = false;
+  /** While the stream is read anew, because it is another one than was read: those that it has. */
+  #anew: Set<Key> | undefined;
   #reading: Promise<boolean> | undefined;
   #again = false;
   #polling: NodeJS.Timeout | undefined;
@@ -133,7 +141,11 @@ export class LastValues<Key extends string, Value> {
   follow(): void {
     this.#stops.push(
       this.#link.subscribe(this.#options.liveSubjects, () => void this.read()),
-      this.#link.onChange((up) => void (up && this.read())),
+      this.#link.onChange((up) => {
+        if (!up) return;
+        this.#isDoubtful = true;
+        void this.read();
+      }),
     );
     this.#polling = setInterval(() => void this.read(), POLL_MS);
     void this.read();
@@ -153,6 +165,7 @@ export class LastValues<Key extends string, Value> {
 
   async #readOn(): Promise<boolean> {
     try {
+      if (this.#isDoubtful) await this.#compare();
       for (let pending = 1; pending > 0 || this.#again; ) {
         this.#again = false;
         const request = { seq: this.#next, next_by_subj: this.#options.subjects, batch: BATCH };
@@ -160,6 +173,7 @@ export class LastValues<Key extends string, Value> {
         for (const answer of batch.messages) this.#came(answer);
         pending = batch.pending;
       }
+      this.#endAnew();
       return true;
     } catch (error) {
       this.#again = false;
@@ -168,12 +182,41 @@ export class LastValues<Key extends string, Value> {
     }
   }
 
+  /** Whether the record that was read last is still there; where that cannot be told, all is read again. Throws JournalUnavailable. */
+  async #compare(): Promise<void> {
+    this.#isDoubtful = false;
+    const last = this.#last;
+    if (!last) return;
+    try {
+      const ask = () => readStanding(this.#questions, this.#options.stream, last.revision, (_, data) => idOf(data));
+      const { why, standing } = await askWhyOther(last, ask, { isClustered: this.#link.isClustered });
+      if (why === undefined && standing.id !== undefined) return;
+      // A later value takes the place of the record, too: then this is the stream, and nothing of it is older than what is known.
+      this.#next = 1;
+      if (why === undefined) return;
+      this.#log.warn({ reason: why }, `the stream of ${this.#options.what} is another one: it is read anew`);
+      this.#anew = new Set();
+    } catch (error) {
+      this.#isDoubtful = true;
+      throw error;
+    }
+  }
+
+  /** What was lost stands as it was known: nobody has taken it back. It may be written again. */
+  #endAnew(): void {
+    const met = this.#anew;
+    if (!met) return;
+    this.#anew = undefined;
+    for (const [key, { value }] of this.#known) if (!met.has(key)) this.#known.set(key, { value, revision: 0 });
+  }
+
   #came(answer: Answer): void {
     const revision = numberOf(answer.head, 'Nats-Sequence');
     const parsed = this.#parsed(answer);
     if (parsed) this.#learn(parsed.key, { value: parsed.value, revision });
     else this.#log.error({ alarm: this.#options.alarm, revision }, `a record of ${this.#options.what} cannot be read`);
     this.#next = Math.max(this.#next, revision + 1);
+    this.#last = { revision: revisionOf(revision), id: idOf(answer.data) };
   }
 
   #parsed({ head, data }: Answer): { readonly key: Key; readonly value: Value } | undefined {
@@ -185,7 +228,12 @@ export class LastValues<Key extends string, Value> {
   }
 
   #learn(key: Key, known: Known<Value>): void {
-    if (this.revision(key) >= known.revision) return;
+    const had = this.#known.get(key);
+    this.#anew?.add(key);
+    if (had && this.#anew) {
+      this.#known.set(key, { value: had.value, revision: known.revision });
+      if (isDeepStrictEqual(had.value, known.value)) return;
+    } else if (had && had.revision >= known.revision) return;
     this.#known.delete(key);
     this.#known.set(key, known);
     const [oldest] = this.#known.keys();
@@ -199,3 +247,5 @@ export class LastValues<Key extends string, Value> {
       }
   }
 }
+
+const idOf = (payload: Uint8Array): string => Buffer.from(payload).toString();
