@@ -3,7 +3,7 @@
  * appended only where it follows what the integration has of its conversation; where it cannot, a Reset stands in between.
  */
 import { randomUUID } from 'node:crypto';
-import { type AppId, type LaneId, messageIdOf, type Revision, revisionOf } from '../schema/ids.ts';
+import { type AppId, type LaneId, type Millis, messageIdOf, type Revision, revisionOf } from '../schema/ids.ts';
 import { appStreamOf } from '../schema/streams.ts';
 import { appEvent, appStream, partitionOf } from '../schema/subjects.ts';
 import { ApiRefusal, type Questions } from '../services/journal/ask.ts';
@@ -29,6 +29,7 @@ export interface FeedParts {
 
 export interface FeedEvent {
   readonly seq: number;
+  readonly at: Millis;
   /** Of the record that holds it. */
   readonly revision: Revision;
   /** Nothing of the conversation before it is the integration's. */
@@ -46,6 +47,8 @@ const FULL_SHARE = 0.95;
 /** The account of what the stream holds is made anew after so much. */
 const COUNTED_SHARE = 0.02;
 const TRIES = 12;
+/** A lane's times run no further ahead of the server's. */
+const AHEAD_MS = 2_000;
 const DOWN_WAIT_MS = 1_000;
 const AGAIN_MS = 50;
 const DONE: Delivered = { kind: 'done' };
@@ -190,19 +193,16 @@ export class AppFeed {
   /** The subject's tail, a Reset behind it where the first of these events that is not there does not follow it. */
   async #follow(lane: LaneId, subject: string, events: readonly FeedEvent[], options: WriteOptions): Promise<Tail> {
     const cached = this.#parts.tails.get(subject, this.#stream);
-    const found = cached ?? (await this.#read(subject));
-    const stale = this.#isStale(lane, found, events) ? found : undefined;
-    const tail = stale ? { seq: (events[0] as FeedEvent).seq - 1, at: stale.at } : found;
+    const read = cached ? undefined : await this.#read(subject);
+    const found = cached ?? (read as Tail);
+    const next = this.#isStale(lane, found, events) ? events[0] : read && otherOf(read, events);
+    const tail = next ? { seq: next.seq - 1, at: found.at } : found;
     const first = events.find(({ seq }) => seq > tail.seq);
-    if (!stale && (!first || first.begins || first.seq === tail.seq + 1 || !(await this.#isHole(lane, tail, first)))) {
+    if (!next && (!first || first.begins || first.seq === tail.seq + 1 || !(await this.#isHole(lane, tail, first)))) {
       if (!cached && tail.at > 0) this.#parts.tails.keep(subject, this.#stream, tail);
       return tail;
     }
-    const reset = resetOf(
-      lane,
-      (first ?? (events[0] as FeedEvent)).seq - 1,
-      stale ? 'STORE_REBUILT' : 'TOO_FAR_BEHIND',
-    );
+    const reset = resetOf(lane, (first ?? (events[0] as FeedEvent)).seq - 1, next ? 'STORE_REBUILT' : 'TOO_FAR_BEHIND');
     const written = await this.writer.write(subject, tail, [reset], options);
     this.#parts.tails.forget(subject);
     if (written.kind !== 'stored') throw new JournalUnavailable(`a Reset cannot be stored now: ${written.message}`);
@@ -233,11 +233,14 @@ export class AppFeed {
     return (records[0]?.revision ?? first.revision) >= first.revision;
   }
 
-  async #read(subject: string): Promise<Tail & { readonly isReset: boolean }> {
+  async #read(subject: string): Promise<Lying> {
     const last = await readLast(this.#parts, this.name, subject);
-    if (!last) return { seq: 0, at: 0, isReset: false };
-    const { seq, type } = last.body as { readonly seq: number; readonly type: string };
-    return { seq, at: last.at, isReset: type === 'Reset' };
+    if (!last) return { seq: 0, at: 0, isReset: false, upTo: 0 };
+    const { seq, type, at } = last.body as { readonly seq: number; readonly type: string; readonly at?: string };
+    return {
+      ...{ seq, at: last.at, isReset: type === 'Reset' },
+      upTo: at === undefined ? last.storedAt + AHEAD_MS : Date.parse(at),
+    };
   }
 
   async #pause(ms: number): Promise<void> {
@@ -245,6 +248,19 @@ export class AppFeed {
     else await new Promise((resolve) => setTimeout(resolve, ms));
   }
 }
+
+/** The last of a conversation. `upTo`: no event with its seq or a lower one has a later time. */
+interface Lying extends Tail {
+  readonly isReset: boolean;
+  readonly upTo: Millis;
+}
+
+/**
+ * The first of these events that has a seq that lies there already, and a later time than what lies there: that is of an event that
+ * its lane lost, and this one came in its place. A lane's times never fall.
+ */
+const otherOf = ({ seq, upTo }: Lying, events: readonly FeedEvent[]): FeedEvent | undefined =>
+  events.find((event) => event.seq <= seq && event.at > upTo);
 
 const NEVER = new AbortController().signal;
 

@@ -1,9 +1,10 @@
 /** The streams of the integrations' account as they are there: found, made, brought up to date, and read. */
+import type { Millis } from '../schema/ids.ts';
 import { lowestBytesOf, type StreamConfig } from '../schema/streams.ts';
 import { ApiRefusal, type Questions } from '../services/journal/ask.ts';
 import { JournalUnavailable } from '../services/journal/journal.ts';
 import type { Link } from '../services/journal/link.ts';
-import { jsonOf, numberOf } from '../services/journal/message.ts';
+import { headerOf, jsonOf, numberOf } from '../services/journal/message.ts';
 
 /** What `STREAM.INFO` says, as far as it is needed. */
 export interface StreamInfo {
@@ -18,6 +19,10 @@ export interface StreamInfo {
     readonly last_seq: number;
     readonly subjects?: Readonly<Record<string, number>>;
   };
+}
+
+interface MessageGet {
+  readonly message: { readonly seq: number; readonly data?: string; readonly time: string };
 }
 
 const NAME_IN_USE = 10058;
@@ -76,22 +81,25 @@ function changesOf({ config: there, state }: StreamInfo, wanted: StreamConfig): 
   return Object.keys(changes).length > 0 ? changes : undefined;
 }
 
-/** The last message of a subject, as the leader has it, and its sequence. Throws JournalUnavailable, also where there is no stream. */
+/** The last message of a subject, as the leader has it, its sequence, and when it was stored. Throws JournalUnavailable, also where there is no stream. */
 export async function readLast(
   { link, questions }: { readonly link: Link; readonly questions: Questions },
   stream: string,
   subject: string,
-): Promise<{ readonly at: number; readonly body: unknown } | undefined> {
+): Promise<{ readonly at: number; readonly storedAt: Millis; readonly body: unknown } | undefined> {
   if (!link.isClustered) {
     const answer = await questions.direct(`${stream}.${subject}`);
-    return answer && { at: numberOf(answer.head, 'Nats-Sequence'), body: jsonOf(answer.data) };
+    if (!answer) return undefined;
+    const { head, data } = answer;
+    return {
+      ...{ at: numberOf(head, 'Nats-Sequence'), storedAt: Date.parse(headerOf(head, 'Nats-Time-Stamp')) },
+      body: jsonOf(data),
+    };
   }
   try {
-    const { message } = await questions.api<{ readonly message: { readonly seq: number; readonly data?: string } }>(
-      `STREAM.MSG.GET.${stream}`,
-      { last_by_subj: subject },
-    );
-    return { at: message.seq, body: jsonOf(Buffer.from(message.data ?? '', 'base64')) };
+    const { message } = await questions.api<MessageGet>(`STREAM.MSG.GET.${stream}`, { last_by_subj: subject });
+    const body = jsonOf(Buffer.from(message.data ?? '', 'base64'));
+    return { at: message.seq, storedAt: Date.parse(message.time), body };
   } catch (error) {
     if (error instanceof ApiRefusal && error.code === NO_MESSAGE) return undefined;
     throw error instanceof ApiRefusal ? new JournalUnavailable(error.message, { cause: error }) : error;

@@ -174,7 +174,7 @@ export async function workOf(
         const mine = work.get(feed) ?? new Map<LaneId, FeedEvent[]>();
         work.set(feed, mine);
         const events = mine.get(stored.lane) ?? [];
-        events.push({ seq: event.seq, revision: stored.revision, begins, payload });
+        events.push({ seq: event.seq, at: event.at, revision: stored.revision, begins, payload });
         mine.set(stored.lane, events);
       };
       for (const feed of seeing) put(feed, event.seq === 1);

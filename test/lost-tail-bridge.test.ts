@@ -1,9 +1,12 @@
 /** Integrations whose conversations lost their newest events in a power cut: nothing that came in their place is passed over. */
 import { execFile } from 'node:child_process';
-import { resolve } from 'node:path';
+import { cpSync, readdirSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Pump } from '../bridge/pump.ts';
+import type { LaneId } from '../schema/ids.ts';
 import { appEvent, appStream, partitionOf } from '../schema/subjects.ts';
 import { app, type Bridging, type Got, PARTITIONS, startBridging } from './support/bridging.ts';
 import { powerCutOf } from './support/power-cut.ts';
@@ -19,11 +22,12 @@ const LANES = Array.from({ length: 40 }, (_, n) => laneId(`b${n}`));
 const [mine, aside] = [0, 1].map((p) => LANES.filter((lane) => partitionOf(lane, PARTITIONS) === p).slice(0, 4));
 
 let bridging: Bridging;
+let pump: Pump;
 const alarms: Record<string, unknown>[] = [];
 const log = pino({ level: 'error' }, { write: (line) => void alarms.push(JSON.parse(line)) });
 beforeAll(async () => {
   bridging = await startBridging();
-  await bridging.startPump({}, log);
+  pump = await bridging.startPump({}, log);
 });
 afterAll(() => bridging?.stop());
 
@@ -34,6 +38,11 @@ const stored = async (): Promise<Got[]> => {
   for (let seq = state.first_seq; seq <= state.last_seq; seq++)
     got.push((await bridging.manager.streams.getMessage(name, { seq })).json());
   return got;
+};
+const dirOf = (store: string, stream: string): string => {
+  const found = readdirSync(store, { recursive: true, encoding: 'utf8' }).find((path) => path.endsWith(`/${stream}`));
+  if (found === undefined) throw new Error(`${stream} is not in ${store}`);
+  return join(store, found);
 };
 const isUp = () =>
   until(
@@ -93,6 +102,59 @@ test('the pump stands still in that partition with an alarm, goes on in the othe
   expect(JSON.stringify(got)).toContain('another fifth');
   await scribe.say(kept, 1);
   await isStored(6 + 3 * lost.length + 2);
+}, 120_000);
+
+test('a pump whose place had not been written yet puts what came in the place of lost events behind them, after a Reset', async () => {
+  const { scribe, servers } = bridging;
+  const power = powerCutOf(servers);
+  const lane = LANES[30] as LaneId;
+  const name = app('all2');
+  const ofIt = async () => {
+    const { state } = await bridging.manager.streams.info(appStream(name));
+    const seqs = Array.from({ length: state.last_seq - state.first_seq + 1 }, (_, i) => state.first_seq + i);
+    const all = seqs.map(async (seq) =>
+      (await bridging.manager.streams.getMessage(appStream(name), { seq })).json<Got>(),
+    );
+    return (await Promise.all(all)).filter(({ conversationId }) => conversationId === lane);
+  };
+  const isThere = (count: number) =>
+    until(
+      () => ofIt().catch(() => []),
+      ({ length }) => length >= count,
+    );
+  await bridging.add('all2', 'all');
+  await scribe.create(lane, 'erin');
+  await isThere(1);
+  await power.remember();
+  await isUp();
+  await scribe.say(lane, 3);
+  await isThere(4);
+  // All is lost but what lies in the integration's stream: the places, too.
+  await pump.stop();
+  await servers.nats.stop();
+  const kept = dirOf(join(servers.dir, 'nats'), appStream(name));
+  const copy = join(servers.dir, 'kept');
+  cpSync(kept, copy, { recursive: true, preserveTimestamps: true });
+  await power.cut();
+  rmSync(kept, { recursive: true });
+  cpSync(copy, kept, { recursive: true, preserveTimestamps: true });
+  await power.restart();
+  await isUp();
+  scribe.lanes.set(lane, scribe.events(lane).slice(0, 1));
+  await scribe.write(lane, [{ type: 'MessageSent', text: 'another second' }]);
+  await scribe.write(lane, [{ type: 'MessageSent', text: 'another third' }]);
+  pump = await bridging.startPump({}, log);
+  await scribe.say(lane, 3);
+  const got = await until(
+    () => ofIt().catch((): Got[] => []),
+    (all) => all.at(-1)?.seq === 6,
+  );
+  expect(got.map(({ type, seq }) => `${type} ${seq}`).slice(4)).toEqual([
+    'Reset 1',
+    ...[2, 3, 4, 5, 6].map((seq) => `MessageSent ${seq}`),
+  ]);
+  expect(got[4]).toMatchObject({ resetReason: 'STORE_REBUILT' });
+  expect(JSON.stringify(got[5])).toContain('another second');
 }, 120_000);
 
 test('a webhook whose integration’s stream lost its newest events is sent those that came in their place', async () => {
