@@ -12,7 +12,7 @@ import { itemsOf, type SweepParts, sweep } from '../services/notifier/sweep.ts';
 import { Mongo } from '../services/views/connect.ts';
 import { openDevices } from '../services/views/devices.ts';
 import { type Claim, type Due, Ledger, type Settled, type Subject } from '../services/views/ledger.ts';
-import { createLedger, decisionsOf, entriesOf } from '../services/views/ledger-documents.ts';
+import { createLedger, decisionsOf, entriesOf, isLater } from '../services/views/ledger-documents.ts';
 import { readStories } from '../services/views/ledger-reads.ts';
 import { silent } from './support/projecting.ts';
 import { laneId, until, userId } from './support/scribe.ts';
@@ -95,7 +95,36 @@ describe('the ledger', () => {
     await ledger.settle([sent]);
     await ledger.settle([sent]);
     expect((await storyOf(2))?.attempts.map(({ outcome }) => outcome)).toEqual(['RETRYING', 'SENT']);
-    expect(await ledger.noticed(LANE, [claim])).toEqual(new Map([['bob phone', 2]]));
+    expect(await ledger.noticed(LANE, [claim])).toEqual(new Map([['bob phone', { s: 2, at: expect.any(Number) }]]));
+  });
+
+  test('a message that came in the place of a lost one is claimed, and no push of a lost one counts as later', async () => {
+    let now = NOW + 10;
+    const timed = new Ledger(
+      () => mongo.db(),
+      () => now,
+    );
+    const push = async (claim: Claim) => {
+      expect(await timed.claim([claim], now + 30_000, now)).toEqual([true]);
+      await timed.settle([settled(claim, { kind: 'sent' }, now + 30_000, 'SENT')]);
+    };
+    const noticed = async () => (await timed.noticed(LANE, [claimOf(2)])).get('bob phone');
+    await push(claimOf(2));
+    await push(claimOf(5));
+    expect(isLater(await noticed(), subjectOf(2))).toBe(true);
+    now = NOW + 100;
+    const inPlaceOf = (seq: number): Claim => ({
+      ...claimOf(seq),
+      subject: { ...subjectOf(seq), acceptedAt: NOW + 50 },
+    });
+    expect(isLater(await noticed(), inPlaceOf(2).subject)).toBe(false);
+    expect(await timed.claim([inPlaceOf(3), inPlaceOf(2), claimOf(5)], now + 1, now)).toEqual([true, true, false]);
+    now += 2;
+    await push(inPlaceOf(2));
+    expect(await noticed()).toEqual({ s: 2, at: now });
+    await push(inPlaceOf(3));
+    await push(inPlaceOf(5));
+    expect(await timed.claim([2, 3, 5].map(inPlaceOf), now + 1, now + 1)).toEqual([false, false, false]);
   });
 
   test('tells as of when the user was seen not to have the message, of each attempt and of who holds the push', async () => {

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { partitionOf } from '../schema/subjects.ts';
 import type { Running } from '../services/run.ts';
+import { type NotifierPositionDocument, notifierPositionsOf } from '../services/views/ledger-documents.ts';
 import { markLogOf } from '../services/views/receipts-store.ts';
 import { positionsOf } from '../services/views/views.ts';
 import { type Notifying, startNotifying, untilSo } from './support/notifying.ts';
@@ -139,3 +140,34 @@ test('after a loss nothing is passed over: each stands still with an alarm, the 
     expect(await readyOf(room)).toEqual({ status: 200, says: 'ok\n' });
   expect(await figuresOf('projector')).not.toMatch(/^lanes_halted_partitions\{/m);
 }, 180_000);
+
+test('a notifier whose place had not been written pushes what came in the place of what it had pushed', async () => {
+  const [name = ''] = names(0, 'unwritten', 1);
+  const lane = laneId(name);
+  await all.tell(name, 'frank');
+  await untilSo(async () => seqsTo('frank').length === 1 && isProjected());
+  const places = notifierPositionsOf(await all.mongo.db());
+  const written = async () => (await places.findOne({ _id: 0 })) ?? { w: 0 };
+  const end = await all.journal.partitionEnd(0);
+  await untilSo(async () => (await written()).w === end);
+  const { _id, ...before } = (await places.findOne({ _id: 0 })) ?? {};
+  await power.remember();
+  await isUp();
+  await all.scribe.say(lane, 2);
+  await untilSo(async () => seqsTo('frank').length === 3 && isProjected());
+  // Ended before it had written how far it was.
+  await notifier.stop();
+  await places.replaceOne({ _id: 0 }, before as NotifierPositionDocument);
+
+  await power.cut();
+  await power.restart();
+  await isUp();
+  all.scribe.lanes.set(lane, all.scribe.events(lane).slice(0, 2));
+  for (const text of ['another third', 'another fourth', 'a fifth'])
+    await all.scribe.write(lane, [{ type: 'MessageSent', text }]);
+  for (const service of ['projector', 'receipts']) expect((await lanes('resume', service)).code).toBe(0);
+  await untilSo(isProjected);
+  notifier = await all.startNotifier();
+  await untilSo(() => seqsTo('frank').includes(5));
+  expect(seqsTo('frank').sort()).toEqual([2, 3, 3, 4, 4, 5]);
+}, 120_000);

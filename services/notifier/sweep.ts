@@ -9,6 +9,7 @@ import type { DeliveryBell } from '../journal/bell.ts';
 import type { UndeliveredQueue } from '../journal/undelivered.ts';
 import type { DeviceRecord, Devices } from '../views/devices.ts';
 import type { Due, Ledger } from '../views/ledger.ts';
+import { isLater } from '../views/ledger-documents.ts';
 import type { NotifierMetrics } from './metrics.ts';
 
 export interface SweepParts {
@@ -54,10 +55,10 @@ async function giveUpLost({ ledger, devices, bell }: SweepParts, found: readonly
     devices.of([...new Set(found.map(({ id }) => id.u))]),
     ledger.noticedIn([...places.values()]),
   ]);
-  const last = new Map([...noticed].map(([{ l, u, d }, seq]) => [placeOf(l, u, d), seq]));
+  const last = new Map([...noticed].map(([{ l, u, d }, one]) => [placeOf(l, u, d), one]));
   const lost = found.flatMap((entry) => {
-    const { l, s, u, d } = entry.id;
-    const isLate = (last.get(placeOf(l, u, d)) ?? 0) > s;
+    const { l, u, d } = entry.id;
+    const isLate = isLater(last.get(placeOf(l, u, d)), entry.subject);
     const why = isLate ? 'SUPERSEDED' : whyLost(owned.get(u)?.find(({ device }) => device === d));
     return why === undefined ? [] : [{ entry, why }];
   });

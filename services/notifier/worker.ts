@@ -9,7 +9,8 @@ import type { Taken, UndeliveredQueue } from '../journal/undelivered.ts';
 import { pause } from '../persist.ts';
 import type { Devices } from '../views/devices.ts';
 import type { History } from '../views/history.ts';
-import { type Claim, type Ledger, noticeKey, type Subject } from '../views/ledger.ts';
+import type { Claim, Ledger, Subject } from '../views/ledger.ts';
+import { isLater, noticeKey } from '../views/ledger-documents.ts';
 import { type BadgeParts, badgeOf, type Lists, listsOf } from './badges.ts';
 import { note } from './decide-push.ts';
 import type { Hearing, Hearings } from './hearing.ts';
@@ -178,7 +179,7 @@ export class Worker {
     if (pushes.length === 0) return [];
     const claims = pushes.map(({ claim }) => claim);
     const noticed = await ledger.noticed(subject.lane, claims);
-    const isLate = ({ user, device }: Claim) => (noticed.get(noticeKey(user, device)) ?? 0) > subject.seq;
+    const isLate = ({ user, device }: Claim) => isLater(noticed.get(noticeKey(user, device)), subject);
     await ledger.close(claims.filter(isLate), 'SUPERSEDED');
     return pushes.filter(({ claim }) => !isLate(claim));
   }

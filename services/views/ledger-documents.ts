@@ -2,7 +2,7 @@
  * What MongoDB holds of pushes: who was to be pushed and who not, every attempt, and what each device was last told of a lane.
  * Not made from lanes, so in no generation. Forgotten after `DELIVERY_DAYS`.
  */
-import type { Collection, Db } from 'mongodb';
+import { type Collection, type Db, MaxKey, MinKey } from 'mongodb';
 import { DELIVERY_DAYS, type NoPushReason, type PushOutcome } from '../../schema/delivery.ts';
 import type { DeviceId, LaneId, Millis, Revision, Seq, UserId } from '../../schema/ids.ts';
 import type { PushProviderName } from './push-address.ts';
@@ -89,3 +89,29 @@ export async function createLedger(db: Db): Promise<void> {
     noticesOf(db).createIndex({ at: 1 }, EXPIRES),
   ]);
 }
+
+/** The last message that a device had a push for, and when that was known. */
+export interface Noticed {
+  readonly s: Seq;
+  readonly at: Millis;
+}
+
+/** It was for a later message of the lane. One from before this was accepted was for a message that the lane lost. */
+export const isLater = (
+  noticed: Noticed | undefined,
+  { seq, acceptedAt }: { readonly seq: Seq; readonly acceptedAt: Millis },
+) => noticed !== undefined && noticed.s > seq && noticed.at >= acceptedAt;
+
+export const noticeKey = (user: UserId, device: DeviceId): string => `${user} ${device}`;
+
+/** Every entry of a message, or of one of its recipients. */
+export const messageRange = (l: LaneId, s: number, u?: UserId) => {
+  const from = { l, s, u: u ?? new MinKey(), d: new MinKey() };
+  const to = { l, s, u: u ?? new MaxKey(), d: new MaxKey() };
+  return { _id: { $gte: from as unknown as EntryId, $lte: to as unknown as EntryId } };
+};
+
+/** An entry that nobody holds: its time has come, or it is due `at` that very time. */
+export const freeAt = (now: Millis, at?: Millis) => ({
+  $or: [{ due: { $lte: now } }, ...(at === undefined ? [] : [{ due: at }])],
+});

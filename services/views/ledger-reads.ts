@@ -3,8 +3,7 @@ import type { Db } from 'mongodb';
 import type { NoPushReason } from '../../schema/delivery.ts';
 import type { LaneId, Seq, UserId } from '../../schema/ids.ts';
 import type { PushAttempt } from './delivery.ts';
-import { messageRange } from './ledger.ts';
-import { type DecisionDocument, decisionsOf, type EntryDocument, entriesOf } from './ledger-documents.ts';
+import { type DecisionDocument, decisionsOf, type EntryDocument, entriesOf, messageRange } from './ledger-documents.ts';
 
 export interface PushStory {
   /** What the notifier decided first. */

@@ -15,8 +15,12 @@ import {
   type EntryDocument,
   type EntryId,
   entriesOf,
+  freeAt,
+  messageRange,
   type NoticeDocument,
+  type Noticed,
   type NotifierPositionDocument,
+  noticeKey,
   noticesOf,
   notifierPositionsOf,
 } from './ledger-documents.ts';
@@ -116,8 +120,8 @@ export class Ledger {
   }
 
   /**
-   * Takes the pushes up until `until`: no other claim gets them before. An entry that is over, or that another claim holds, is
-   * not given; one that is due `at` that very time is. For each claim whether it was given.
+   * Takes the pushes up until `until`: no other claim gets them before. An entry that is over, or that another claim holds, is not
+   * given; one due `at` that very time is, and one of a message that the lane lost. For each claim whether it was given.
    */
   async claim(claims: readonly Claim[], until: Millis, now: Millis, at?: Millis): Promise<boolean[]> {
     const free = freeAt(now, at);
@@ -138,7 +142,16 @@ export class Ledger {
         given[index] = false;
       }
     }
-    return given;
+    const refused = claims.filter((_, i) => !given[i]);
+    if (refused.length === 0 || !(await this.#forgetLost(refused))) return given;
+    const again = await this.claim(refused, until, now, at);
+    return given.map((isGiven) => isGiven || again.shift() === true);
+  }
+
+  /** Entries of messages that had the places of these before: a lane's times never fall. True: there were some. */
+  async #forgetLost(claims: readonly Claim[]): Promise<boolean> {
+    const lost = claims.map((claim) => ({ _id: entryIdOf(claim), sent: { $lt: claim.subject.acceptedAt } }));
+    return (await entriesOf(await this.#db()).deleteMany({ $or: lost })).deletedCount > 0;
   }
 
   /** What these had claimed anybody may claim from now on: they are gone. Answers how many pushes that were. */
@@ -239,18 +252,18 @@ export class Ledger {
     if (writes.length > 0) await entriesOf(await this.#db()).bulkWrite(writes, { ordered: false });
   }
 
-  /** The last seq of the lane that each of these devices had a push for; those that had none are not in the map. */
+  /** What each of these devices had a push for last; those that had none are not in the map. */
   async noticed(lane: LaneId, devices: readonly { readonly user: UserId; readonly device: DeviceId }[]) {
     const found = await this.noticedIn(devices.map(({ user: u, device: d }) => ({ u, l: lane, d })));
-    return new Map([...found].map(([{ u, d }, s]) => [noticeKey(u, d), s]));
+    return new Map([...found].map(([{ u, d }, noticed]) => [noticeKey(u, d), noticed]));
   }
 
   /** The same, of any lanes. */
-  async noticedIn(ids: readonly NoticeDocument['_id'][]): Promise<ReadonlyMap<NoticeDocument['_id'], Seq>> {
+  async noticedIn(ids: readonly NoticeDocument['_id'][]): Promise<ReadonlyMap<NoticeDocument['_id'], Noticed>> {
     const found = await noticesOf(await this.#db())
-      .find({ _id: { $in: ids } }, { projection: { s: 1 } })
+      .find({ _id: { $in: ids } }, { projection: { s: 1, at: 1 } })
       .toArray();
-    return new Map(found.map(({ _id, s }) => [_id, s]));
+    return new Map(found.map(({ _id, s, at }) => [_id, { s, at: at.getTime() }]));
   }
 
   /** Devices that may still show a notification of the lane, none of which is about anything the user has not read. */
@@ -277,23 +290,11 @@ export class Ledger {
     const writes = settled
       .filter(({ now }) => now.kind === 'sent')
       .map(({ claim: { subject, user: u, device: d } }): AnyBulkWriteOperation<NoticeDocument> => {
-        const update = { $max: { s: subject.seq }, $set: { open: true, at } };
+        const { seq, acceptedAt } = subject;
+        const isBefore = { $lt: ['$at', new Date(acceptedAt)] };
+        const update = [{ $set: { s: { $cond: [isBefore, seq, { $max: ['$s', seq] }] }, open: true, at } }];
         return { updateOne: { filter: { _id: { u, l: subject.lane, d } }, update, upsert: true } };
       });
     if (writes.length > 0) await noticesOf(db).bulkWrite(writes, { ordered: false });
   }
 }
-
-/** Nobody holds it. */
-const freeAt = (now: Millis, at?: Millis) => ({
-  $or: [{ due: { $lte: now } }, ...(at === undefined ? [] : [{ due: at }])],
-});
-
-export const noticeKey = (user: UserId, device: DeviceId): string => `${user} ${device}`;
-
-/** Every entry of a message, or of one of its recipients. */
-export const messageRange = (l: LaneId, s: number, u?: UserId) => {
-  const from = { l, s, u: u ?? new MinKey(), d: new MinKey() };
-  const to = { l, s, u: u ?? new MaxKey(), d: new MaxKey() };
-  return { _id: { $gte: from as unknown as EntryId, $lte: to as unknown as EntryId } };
-};
