@@ -5,8 +5,9 @@ import ipaddr from 'ipaddr.js';
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 export type Network = readonly [Address, number];
 
-/** Undefined: no address. One of IPv4 inside IPv6 (`::ffff:…`) is taken for what it is. */
-export const addressOf = (text: string): Address | undefined => (isIP(text) === 0 ? undefined : ipaddr.process(text));
+/** Undefined: no address, of which Node and ipaddr.js each have their own idea. One of IPv4 inside IPv6 (`::ffff:…`) is taken for what it is. */
+export const addressOf = (text: string): Address | undefined =>
+  isIP(text) === 0 || !ipaddr.isValid(text) ? undefined : ipaddr.process(text);
 
 /** `10.0.0.0/8`, `fd00::/8`, `192.0.2.7`. Undefined: none. */
 export function networkOf(text: string): Network | undefined {

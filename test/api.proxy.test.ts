@@ -1,8 +1,10 @@
 /** Behind a reverse proxy: who the client is, and that nobody pays for what another client of the same proxy does. */
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { Clients } from '../services/api/clients.ts';
 import { readSettings } from '../services/config.ts';
 import { Slots } from '../services/slots.ts';
@@ -46,7 +48,14 @@ describe('the client of a request', () => {
     ['10.1.1.1', { forwarded: 'for=1.1.1.1, For="[2001:db8:cafe::17]:4711";proto=https' }, '2001:db8:cafe::'],
     ['10.1.1.1', { forwarded: 'for=203.0.113.9;by=10.1.1.1, proto=http;for="10.2.2.2:80"' }, '203.0.113.9'],
     ['10.1.1.1', { forwarded: 'for=203.0.113.9, for=unknown' }, '10.1.1.1'],
-    ['10.1.1.1', { forwarded: 'for="1.1.1.1, for=203.0.113.9' }, '203.0.113.9'],
+    // A quote that the client left open does not make its own hop of what the proxy wrote.
+    ['10.1.1.1', { forwarded: 'for="1.1.1.1, for=203.0.113.9' }, '10.1.1.1'],
+    ['10.1.1.1', { forwarded: 'for=1.1.1.1;by=", for="203.0.113.9:4711"' }, '10.1.1.1'],
+    ['10.1.1.1', { forwarded: 'for=1.1.1.1;by="\\, for="[2001:db8:cafe::17]"' }, '10.1.1.1'],
+    ['10.1.1.1', { forwarded: 'for=1.1.1.1;by="a, b";proto=http , for=203.0.113.9:80;' }, '203.0.113.9'],
+    // Node takes it for an address, the library does not.
+    ['10.1.1.1', via('203.0.113.9, fe80::1%a.b-c'), '10.1.1.1'],
+    ['fe80::1%a.b-c', {}, ''],
     // A proxy writes one of the two, and passes the other on as the client wrote it.
     ['10.1.1.1', { forwarded: 'for=1.1.1.1', ...via('203.0.113.9') }, '10.1.1.1'],
     ['10.1.1.1', { forwarded: 'for=203.0.113.9', ...via('203.0.113.9, 10.2.2.2') }, '203.0.113.9'],
@@ -56,6 +65,7 @@ describe('the client of a request', () => {
 
   it('is found in headers of any length', () => {
     expect(clientOf('10.1.1.1', via(`${'1.1.1.1, '.repeat(1_500)}203.0.113.9`))).toBe('203.0.113.9');
+    expect(clientOf('10.1.1.1', { forwarded: `${'for=1.1.1.1, '.repeat(1_000)}for=203.0.113.9` })).toBe('203.0.113.9');
     expect(clientOf('10.1.1.1', { forwarded: `for=203.0.113.9, for=${'"\\'.repeat(8_000)}` })).toBe('10.1.1.1');
   });
 });
@@ -177,6 +187,17 @@ describe('a proxy before the api', () => {
     await late.message(({ type }) => type === 'connection_ack');
     stream.close();
     for (const { socket } of [follower, late]) socket.close();
+  });
+
+  it('and what its clients write end no process', async () => {
+    const forwarded = { forwarded: 'for="[fe80::1%a.b-c]"' };
+    const token = await tokenFor(api, 'alice', { name: 'odd' });
+    expect((await post(proxy, ME, {}, { token, headers: forwarded })).status).toBe(200);
+    const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/graphql`, 'graphql-transport-ws', {
+      headers: forwarded,
+    });
+    await once(socket, 'open');
+    socket.terminate();
   });
 
   it('is one that no token is given through in development', async () => {

@@ -13,8 +13,8 @@ const IPV6_GROUP_BITS = 64;
 /** A server of ours puts one of these on what it passes on for others. */
 const FORWARDING = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'via'];
 
-/** One `name=value` of a hop (RFC 7239), or what ends a hop. Whatever else stands there is passed over. */
-const FORWARDED_PART = /([\w!#$%&'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^",;\s]+))|,/g;
+/** One `name=value` of a hop (RFC 7239), or what ends a hop; a value without quotes may have more characters than the RFC lets it. */
+const FORWARDED_PART = /[\s;]*(?:([\w!#$%&'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^",;\s]+))|(,))/gy;
 
 export class Clients {
   readonly #trusted: readonly Network[];
@@ -73,13 +73,20 @@ const xForwardedOf = (header: string | string[] | undefined): readonly string[] 
         .split(',')
         .map((hop) => hop.trim());
 
-/** The `for` of each hop; empty: it says none. */
+/**
+ * The `for` of each hop; empty: it says none. No hops where anything else stands in the header: a quote that a client left open would
+ * close at the first one of what the proxy wrote, and make that a part of the client's own hop.
+ */
 function forwardedOf(header: string | undefined): readonly string[] | undefined {
   if (header === undefined) return undefined;
+  const text = header.slice(header.length <= MAX_CHARS ? 0 : header.indexOf(',', header.length - MAX_CHARS) + 1);
   const hops = [''];
-  for (const [part, name, quoted, plain] of header.slice(-MAX_CHARS).matchAll(FORWARDED_PART)) {
-    if (part === ',') hops.push('');
+  let end = 0;
+  for (const match of text.matchAll(FORWARDED_PART)) {
+    const [part, name, quoted, plain, comma] = match;
+    end = match.index + part.length;
+    if (comma) hops.push('');
     else if (name?.toLowerCase() === 'for') hops[hops.length - 1] = quoted?.replaceAll(/\\(.)/g, '$1') ?? plain ?? '';
   }
-  return hops;
+  return /^[\s;]*$/.test(text.slice(end)) ? hops : [];
 }
