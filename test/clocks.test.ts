@@ -1,12 +1,16 @@
 /** Processes whose machine's clock is an hour off: what they write and decide goes by NATS's time, and they say what is wrong. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { checkNotifier } from '../services/cli/check-rooms.ts';
+import { openRevocations } from '../services/journal/revocations.ts';
 import { clientOf, startApi, type TestApi } from './support/api.ts';
 import { ACKNOWLEDGE, groupOf, REGISTER } from './support/chat.ts';
 import { type Notifying, startNotifying, untilSo } from './support/notifying.ts';
+import { silent } from './support/projecting.ts';
+import { userId } from './support/scribe.ts';
 import { freePort } from './support/servers.ts';
 
 const MAIN = fileURLToPath(new URL('../services/cli/main.ts', import.meta.url));
@@ -30,17 +34,21 @@ afterEach(async () => {
   }
 });
 
-/** As a room on a machine whose clock is set wrong. Settles when it is at work. */
-async function startShifted(room: 'api' | 'notifier', byMs: number, settings: Record<string, string>): Promise<number> {
-  const adminPort = await freePort();
+/** Sets the clock of a process. */
+function preloadOf(byMs: number): string {
   const shift = `
     const { now } = Date;
     globalThis.Date = class extends Date {
       constructor(...given) { given.length === 0 ? super(now() + ${byMs}) : super(...given); }
       static now() { return now() + ${byMs}; }
     };`;
-  const preload = `data:text/javascript,${encodeURIComponent(shift)}`;
-  const child = spawn(process.execPath, ['--import', preload, '--import', 'tsx', MAIN, room], {
+  return `data:text/javascript,${encodeURIComponent(shift)}`;
+}
+
+/** As a room on a machine whose clock is set wrong. Settles when it is at work. */
+async function startShifted(room: 'api' | 'notifier', byMs: number, settings: Record<string, string>): Promise<number> {
+  const adminPort = await freePort();
+  const child = spawn(process.execPath, ['--import', preloadOf(byMs), '--import', 'tsx', MAIN, room], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     env: all.servers.environment({
       ...{ ...all.providers.settings, LANES_PARTITIONS: '2', LANES_NOTIFY_GRACE_MS: String(GRACE_MS) },
@@ -91,6 +99,15 @@ describe.each([HOUR_MS, -HOUR_MS])('a clock that is off by %i ms', (byMs) => {
     const [finding] = await checkNotifier(settings as unknown as Parameters<typeof checkNotifier>[0]);
     expect(finding).toMatchObject({ state: 'bad', says: expect.stringContaining('that of NATS') });
   }, 90_000);
+
+  test('an operator revokes a user as of now', async () => {
+    const words = ['--import', preloadOf(byMs), '--import', 'tsx', MAIN, 'user', 'revoke', `mallory-${name}`];
+    const env = all.servers.environment({ LANES_PARTITIONS: '2' });
+    await promisify(execFile)(process.execPath, words, { env });
+    const revocations = await openRevocations({ ...all.servers.config().nats, name: 'test', log: silent });
+    expect(near(revocations.before(userId(`mallory-${name}`)))).toBe(true);
+    await revocations.close();
+  }, 60_000);
 
   describe('an api', () => {
     let right: TestApi;

@@ -23,7 +23,7 @@ more than their part of LANES_STORE_BYTES.
     const app = appOf(word);
     const scope = SCOPES.find((one) => one === (text('scope') ?? 'member'));
     if (scope === undefined) throw new UsageError(`--scope takes ${SCOPES.join(' or ')}`);
-    return withRegistry(async (registry, config) => {
+    return withRegistry(async (registry, config, now) => {
       if (registry.get(app) !== undefined)
         throw new ConfigError(
           `${app} is there already, or was: a name is given once ("lanes integration rotate ${app}"?)`,
@@ -31,7 +31,7 @@ more than their part of LANES_STORE_BYTES.
       const why = await whyNoRoom(config, registry, createLogger({ logLevel: 'silent' }, 'integration', 2));
       if (why !== undefined) throw new ConfigError(why);
       const secret = newSecret();
-      if ((await registry.put(newIntegration(app, scope, secret, Date.now()))) === 'conflict')
+      if ((await registry.put(newIntegration(app, scope, secret, now()))) === 'conflict')
         throw new ConfigError(CONFLICT);
       say(JSON.stringify(credentialsOf(app, secret, config.natsPublic)));
       return 0;

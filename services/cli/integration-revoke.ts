@@ -13,9 +13,8 @@ of its conversations until somebody removes it there.`,
   words: [1, 1],
   run: ({ positionals: [word] }) => {
     const app = appOf(word);
-    return withRegistry(async (registry) => {
-      if ((await registry.put(revoked(liveOf(registry, app), Date.now()))) === 'conflict')
-        throw new ConfigError(CONFLICT);
+    return withRegistry(async (registry, _, now) => {
+      if ((await registry.put(revoked(liveOf(registry, app), now()))) === 'conflict') throw new ConfigError(CONFLICT);
       complain(`${app} is revoked`);
       return 0;
     });

@@ -13,9 +13,9 @@ within 2 seconds. Its stream and its consumers stay as they are.`,
   words: [1, 1],
   run: ({ positionals: [word] }) => {
     const app = appOf(word);
-    return withRegistry(async (registry, config) => {
+    return withRegistry(async (registry, config, now) => {
       const secret = newSecret();
-      if ((await registry.put(rotated(liveOf(registry, app), secret, Date.now()))) === 'conflict')
+      if ((await registry.put(rotated(liveOf(registry, app), secret, now()))) === 'conflict')
         throw new ConfigError(CONFLICT);
       say(JSON.stringify(credentialsOf(app, secret, config.natsPublic)));
       return 0;

@@ -1,5 +1,7 @@
 /** Where an integration's events are posted to. */
+
 import { urlFaultOf, withNewSecret, withoutWebhook, withUrl } from '../../bridge/webhook-settings.ts';
+import type { Millis } from '../../schema/ids.ts';
 import { ConfigError } from '../config.ts';
 import type { Integration } from '../journal/integrations.ts';
 import { type Command, say, UsageError } from './command.ts';
@@ -21,9 +23,9 @@ any: how it is set.`,
       throw new UsageError('one of --url, --rotate and --off');
     const fault = url === undefined ? undefined : urlFaultOf(url);
     if (fault !== undefined) throw new UsageError(`--url is ${fault}`);
-    return withRegistry(async (registry) => {
+    return withRegistry(async (registry, _, now) => {
       const integration = liveOf(registry, app);
-      const changed = changedOf(integration, { url, rotate: flag('rotate'), off: flag('off') });
+      const changed = changedOf(integration, { url, rotate: flag('rotate'), off: flag('off') }, now());
       if (changed !== integration && (await registry.put(changed)) === 'conflict') throw new ConfigError(CONFLICT);
       say(JSON.stringify({ app, ...shownOf(changed, integration.webhook?.secret) }));
       return 0;
@@ -34,8 +36,8 @@ any: how it is set.`,
 function changedOf(
   integration: Integration,
   wish: { readonly url: string | undefined; readonly rotate: boolean; readonly off: boolean },
+  now: Millis,
 ): Integration {
-  const now = Date.now();
   if (wish.url !== undefined) return withUrl(integration, wish.url, now);
   if (wish.off) return withoutWebhook(integration);
   if (!wish.rotate) return integration;

@@ -1,5 +1,5 @@
 /** What every process knows of integrations and of revoked users, for a command: open, with its streams made where they are not there yet. */
-import { APP_RULE, type AppId, parseAppId } from '../../schema/ids.ts';
+import { APP_RULE, type AppId, type Millis, parseAppId } from '../../schema/ids.ts';
 import { type Config, ConfigError, readSettings } from '../config.ts';
 import { openConfig } from '../embedded/data-dir.ts';
 import type { Integration, Integrations } from '../journal/integrations.ts';
@@ -17,17 +17,20 @@ export function appOf(word: string | undefined): AppId {
   return app;
 }
 
+/** Gets the time as NATS has it, too: what a command writes is compared with others' times, and the machine's clock may be wrong. */
+type Use<Opened, T> = (opened: Opened, config: Config, now: () => Millis) => Promise<T>;
+
 /** What `use` answers; the registry is closed then. Throws ConfigError where NATS does not answer in time. */
-export const withRegistry = <T>(use: (registry: Integrations, config: Config) => Promise<T>): Promise<T> =>
+export const withRegistry = <T>(use: Use<Integrations, T>): Promise<T> =>
   withOpened(async (link) => (await import('../journal/integrations-jetstream.ts')).openIntegrations(link), use);
 
 /** As `withRegistry`. */
-export const withRevocations = <T>(use: (revocations: Revocations) => Promise<T>): Promise<T> =>
+export const withRevocations = <T>(use: Use<Revocations, T>): Promise<T> =>
   withOpened(async (link) => (await import('../journal/revocations.ts')).openRevocations(link), use);
 
 async function withOpened<Opened extends { close(): Promise<void> }, T>(
   open: (link: LinkOptions) => Promise<Opened>,
-  use: (opened: Opened, config: Config) => Promise<T>,
+  use: Use<Opened, T>,
 ): Promise<T> {
   const config = openConfig(readSettings());
   const log = createLogger({ logLevel: config.logLevel === 'info' ? 'warn' : config.logLevel }, 'lanes', 2);
@@ -36,10 +39,11 @@ async function withOpened<Opened extends { close(): Promise<void> }, T>(
   try {
     const { openJetStreamJournal } = await import('../journal/jetstream.ts');
     const { partitions, storeBytes: maxBytes } = config;
-    await (await openJetStreamJournal({ ...link, partitions, maxBytes })).close();
+    const journal = await openJetStreamJournal({ ...link, partitions, maxBytes });
+    await journal.close();
     const opened = await open(link);
     try {
-      return await use(opened, config);
+      return await use(opened, config, journal.clock.now);
     } finally {
       await opened.close();
     }

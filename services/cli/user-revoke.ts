@@ -14,25 +14,27 @@ as well: newer ones are good.
   --before  a time such as 2025-06-01T12:00:00Z (default: now); it is never moved back`,
   options: { before: { type: 'string' } },
   words: [1, 1],
-  run: async ({ positionals: [word], text }) => {
-    const user = parseUserId(word);
+  run: async ({ positionals: [name], text }) => {
+    const user = parseUserId(name);
     if (user === undefined) throw new UsageError(`a user is ${ID_RULE}`);
-    const before = beforeOf(text('before'), Date.now());
-    const counts = await withRevocations((revocations) => revocations.revoke(user, before));
+    const word = text('before');
+    const given = word === undefined ? undefined : timeGiven(word);
+    const counts = await withRevocations((revocations, _, now) => revocations.revoke(user, beforeOf(given, now())));
     complain(`tokens of ${user} from before ${new Date(counts).toISOString()} are refused`);
     return 0;
   },
 };
 
-function beforeOf(text: string | undefined, now: Millis): Millis {
-  if (text === undefined) return now;
-  let at: Millis;
+function timeGiven(text: string): Millis {
   try {
-    at = timeOf('--before', text);
+    return timeOf('--before', text);
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
-  if (at > now)
+}
+
+function beforeOf(given: Millis | undefined, now: Millis): Millis {
+  if (given !== undefined && given > now)
     throw new UsageError('--before: a time that has passed, or tokens that are issued until then are refused too');
-  return at;
+  return given ?? now;
 }
