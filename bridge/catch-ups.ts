@@ -163,9 +163,10 @@ export class CatchUps {
   }
 
   /** Settles when somebody may be there. */
-  async #untilSomeone({ has }: PumpPartition): Promise<void> {
+  async #untilSomeone({ has, isStanding }: PumpPartition): Promise<void> {
     const now = this.#parts.clock();
-    const waits = [...this.#behind.values()]
+    // Of a partition that stands still nobody gets anything: whoever sets it going says so.
+    const waits = [...(isStanding ? [] : this.#behind.values())]
       .filter(({ feed }) => !has(feed.app))
       .map(({ notBefore }) => notBefore - now);
     const woken = new AbortController();
