@@ -34,6 +34,11 @@ export async function resumeProjector(
   const had: Place = { revision, id, at };
   const place = await placeToResume(resumableLanes(journal, partition, signal), had, target);
   if (!place) return undefined;
+  // No reader believes what it finds meanwhile, though no projector may be there to say so; `moveTo` ends it.
+  await store.setHalted(
+    partition,
+    'its history is cut where records were lost ("lanes resume projector", which may be repeated)',
+  );
   const from: Revision = revisionOf(place.revision + 1);
   let lanes = 0;
   for await (const lane of store.lanesFrom(from)) {
