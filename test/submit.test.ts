@@ -367,6 +367,33 @@ describe('submit', () => {
     expect((await eventsOf(world.store, LANE)).map(({ key }) => key)).toEqual(['c', 'k3']);
   });
 
+  it('answers "unknown" to who sent the same once more, while the first is on its way', async () => {
+    const world = new World();
+    const { submit, journal } = world.start();
+    await submit.submit(commandOf('alice', 'c', { type: 'CreateConversation', kind: 'GROUP', members: [] }));
+    let goOn = (): void => {};
+    const hanging = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const append = journal.append.bind(journal);
+    let isSent: () => void = () => {};
+    const sending = new Promise<void>((resolve) => {
+      isSent = resolve;
+    });
+    journal.append = (...record) => {
+      isSent();
+      return hanging.then(() => append(...record));
+    };
+    const message = commandOf('alice', 'k', { type: 'SendMessage', text: 'x' });
+    const first = submit.submit(message);
+    await sending;
+    const again = submit.submit(message);
+    world.now += 201;
+    expect((await again).kind).toBe('unknown');
+    goOn();
+    expect(await first).toMatchObject({ kind: 'accepted', ack: { seq: 2 } });
+  });
+
   it('answers only those in time whose time is over, and sends what came later', async () => {
     const world = new World();
     const { submit } = world.start();

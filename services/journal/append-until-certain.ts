@@ -30,6 +30,8 @@ export interface AppendParts {
   readonly log: Logger;
   readonly observer: AppendObserver | undefined;
   readonly wait: (ms: number) => Promise<void>;
+  /** Before each attempt: while it is under way it may be stored. `isOver` tells how it stands afterwards. */
+  readonly onAttempt: () => void;
   /** Past so many it is given up. */
   readonly attempts: number;
 }
@@ -44,6 +46,7 @@ export async function appendUntilCertain(
   let mayBeStored = false;
   for (let attempt = 1; ; attempt++) {
     const startedAt = performance.now();
+    parts.onAttempt();
     const outcome = await parts.journal.append(record, expected);
     parts.observer?.appended(performance.now() - startedAt, outcome.kind, record.events.length);
     if (outcome.kind === 'stored') return outcome;

@@ -277,6 +277,9 @@ export class Submit {
     const parts = {
       ...{ journal: this.#journal, lanes: this.#lanes, log: this.#options.log, observer: this.#options.observer },
       ...{ wait: this.#wait, attempts: this.#limits.attempts },
+      onAttempt: () => {
+        queue.mayBeStored = true;
+      },
     };
     const waiting = waitingIn(plan);
     for (const pending of waiting) pending.isAppending = true;
