@@ -5,8 +5,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LaneEvent } from '../schema/events.ts';
-import type { LaneId, UserId } from '../schema/ids.ts';
+import { type LaneId, revisionOf, type UserId } from '../schema/ids.ts';
+import { InboxTail } from '../services/api/inbox-tail.ts';
+import type { StoredRecord } from '../services/journal/journal.ts';
 import { emptyLane, evolve, type Lane, sightOf } from '../services/lane/lane.ts';
+import type { ListedLane } from '../services/views/user-lanes.ts';
 import { type InboxSink, inboxRig } from './support/inbox-rig.ts';
 import { type Scribe, turns, until } from './support/stream-rig.ts';
 
@@ -294,4 +297,75 @@ function holds(check: () => void): boolean {
   } catch {
     return false;
   }
+}
+
+/** A record of the one partition: who came into its lane, who went, or a message. */
+const anyRecord = fc.record({
+  lane,
+  kind: fc.constantFrom('say', 'say', 'add', 'remove'),
+  users: fc.subarray([...USERS, 'dave'], { minLength: 1 }),
+});
+const anyUse = fc.oneof(
+  { weight: 8, arbitrary: anyRecord },
+  { weight: 1, arbitrary: fc.record({ listed: fc.nat(100), isRoomy: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ left: fc.nat(8) }) },
+);
+
+describe('what is held for lists of conversations', () => {
+  it('makes any list that MongoDB has, if it is not too old, the list as it is now, whatever was dropped', () => {
+    fc.assert(
+      fc.property(fc.array(anyUse, { maxLength: 60 }), (uses) => {
+        const tail = new InboxTail(revisionOf(0));
+        const log: StoredRecord[] = [];
+        const seqs = new Map<string, number>();
+        for (const use of uses)
+          if ('left' in use) {
+            tail.shrink(use.left);
+            expect(tail.size).toBeLessThanOrEqual(use.left);
+          } else if ('listed' in use) tail.trim(revisionOf(Math.floor((log.length * use.listed) / 100)), use.isRoomy);
+          else {
+            const seq = (seqs.get(use.lane) ?? 0) + 1;
+            seqs.set(use.lane, seq);
+            log.push(recordOf(use, seq, log.length + 1));
+            tail.add(log.at(-1) as StoredRecord);
+          }
+        expect(tail.size).toBeLessThanOrEqual(LANES.length * (1 + 3));
+        for (let listed = tail.from as number; listed <= log.length; listed++)
+          for (const who of USERS as readonly string[] as readonly UserId[]) {
+            const lanes = listAfter(log.slice(0, listed), who);
+            expect(tail.fold(who, revisionOf(listed), lanes)).toBe(true);
+            for (const [id, { left }] of listAfter(log, who)) expect(lanes.get(id)?.left, id).toBe(left);
+            expect(lanes.size).toBe(listAfter(log, who).size);
+          }
+        if (tail.from > 0) expect(tail.fold('bob' as UserId, revisionOf(tail.from - 1), new Map())).toBe(false);
+        for (const [i, { lane: id, revision, record }] of log.entries()) {
+          const isLast = !log.slice(i + 1).some((later) => later.lane === id);
+          if (isLast && revision > tail.from)
+            expect(tail.newest(id)).toEqual({ seq: record?.events[0]?.seq, at: record?.events[0]?.at, revision });
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+function recordOf(
+  { lane: id, kind, users }: { lane: string; kind: string; users: string[] },
+  seq: number,
+  revision: number,
+): StoredRecord {
+  const type = { say: 'MessageSent', add: 'MembersAdded', remove: 'MemberRemoved' }[kind];
+  const event = { type, seq, at: 1_000 + revision, by: 'alice', members: users, member: users[0], text: 'hi' };
+  return { lane: id, revision, record: { v: 1, id: `r${revision}`, events: [event] } } as unknown as StoredRecord;
+}
+
+/** Of a user, as the projector writes it. */
+function listAfter(log: readonly StoredRecord[], who: UserId): Map<LaneId, ListedLane> {
+  const lanes = new Map<LaneId, ListedLane>();
+  for (const { lane: id, record } of log)
+    for (const { seq, at, ...event } of record?.events ?? []) {
+      if (event.type === 'MembersAdded' && event.members.includes(who)) lanes.set(id, { seq, at, left: undefined });
+      if (event.type === 'MemberRemoved' && event.member === who) lanes.set(id, { seq, at, left: seq });
+    }
+  return lanes;
 }

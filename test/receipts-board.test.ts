@@ -4,6 +4,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import fc from 'fast-check';
+import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { DeviceId, LaneId, UserId } from '../schema/ids.ts';
 import type { Mark } from '../schema/receipts.ts';
@@ -114,14 +115,21 @@ const modelOf = (log: readonly Mark[]) => {
 
 async function checkAll(board: ReceiptBoard, marks: readonly Mark[]): Promise<void> {
   const model = modelOf(marks);
-  for (const lane of LANES) {
-    const expected = USERS.map((user) => [user, model.mine(lane, user)] as const).filter(([, mine]) => mine);
-    expect(await board.of(lane)).toEqual(new Map(expected as [UserId, never][]));
+  for (const lane of LANES)
     for (const seq of [1, 4, SEQS]) {
       const all = await board.whenAll(lane, USERS, seq);
       for (const user of USERS)
         expect(all.get(user) ?? {}, `${lane} ${user} ${seq}`).toEqual(model.when(lane, user, seq));
     }
+  await checkMaxima(board, marks);
+}
+
+/** All but when a place was reached. */
+async function checkMaxima(board: ReceiptBoard, marks: readonly Mark[]): Promise<void> {
+  const model = modelOf(marks);
+  for (const lane of LANES) {
+    const expected = USERS.map((user) => [user, model.mine(lane, user)] as const).filter(([, mine]) => mine);
+    expect(await board.of(lane)).toEqual(new Map(expected as [UserId, never][]));
   }
   for (const user of USERS) {
     const expected = LANES.map((lane) => [lane, model.mine(lane, user)] as const).filter(([, mine]) => mine);
@@ -316,20 +324,79 @@ describe('the board of receipts', () => {
     await board.stop();
   });
 
+  it('says how far everybody is, though it may hold no more marks than there are people in conversations; not when that was', async () => {
+    let at = 1_700_000_000_000;
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyMark, { minLength: 1, maxLength: 60 }), fc.nat(60), async (steps, projected) => {
+        await forgetAll();
+        const log = new MemoryReceipts({ partitions: PARTITIONS });
+        const board = openReceiptBoard({ receipts: log, mongo, log: silent, timedMarks: 0, positionsMs: 5 });
+        try {
+          const marks: Mark[] = [];
+          for (const [i, { d, ...mark }] of steps.entries()) {
+            at += 7;
+            marks.push(markOf(mark.u, mark.l, mark.s, { k: mark.k, at: at - (at % 3) * 5, ...(d ? { d } : {}) }));
+            await log.append(partitionOf(mark.l, PARTITIONS), receiptsOf(marks.at(-1) as Mark));
+            if (i === projected) await project(log);
+          }
+          await checkMaxima(board, marks);
+          const model = modelOf(marks);
+          for (const lane of LANES)
+            for (const user of USERS)
+              for (const seq of [1, 4, SEQS]) {
+                const when = await board.when(lane, user, seq).catch((error: unknown) => error);
+                if (when instanceof Error) expect(when).toBeInstanceOf(HistoryUnavailable);
+                else expect(when).toEqual(model.when(lane, user, seq));
+              }
+          for (const user of USERS)
+            for (const device of DEVICES) {
+              const since = (marks[marks.length >> 1] as Mark).at;
+              const later = modelOf(marks.filter((mark) => mark.at >= since)).device(user, device);
+              expect(await board.device(user, device, since)).toEqual(later);
+            }
+          await project(log);
+          await until(
+            () => board.unprojected.held,
+            (held) => held === 0,
+          );
+          await checkAll(board, marks);
+        } finally {
+          await board.stop();
+          await log.close();
+        }
+      }),
+      { numRuns: 25 },
+    );
+  }, 120_000);
+
   it('holds no more than it may; it says so, and goes on when the projector has caught up', async () => {
     const log = new MemoryReceipts({ partitions: PARTITIONS });
-    const board = openReceiptBoard({ receipts: log, mongo, log: silent, maxMarks: 1_000, positionsMs: 5 });
+    const said: { level: number; held: number }[] = [];
+    const logger = pino({ level: 'warn' }, { write: (line) => void said.push(JSON.parse(line)) });
+    const board = openReceiptBoard({ receipts: log, mongo, log: logger, maxMarks: 1_000, positionsMs: 5 });
     const lane = LANES.find((id) => partitionOf(id, PARTITIONS) === 0) as LaneId;
-    const some = (seq: number) => receiptsOf(...Array.from({ length: 100 }, (_, i) => markOf(`u${i}`, lane, seq)));
-    for (let seq = 1; seq <= 300; seq++) await log.append(0, some(seq));
+    const some = (seq: number, of: number, users = 100) =>
+      receiptsOf(...Array.from({ length: users }, (_, i) => markOf(`u${of + i}`, lane, seq)));
+    for (let seq = 1; seq <= 300; seq++) await log.append(0, some(seq, 0));
+    const all = await board.of(lane);
+    expect([all.size, ...new Set([...all.values()].map(({ delivered }) => delivered))]).toEqual([100, 300]);
+    expect(board.unprojected.held).toBeLessThanOrEqual(600);
+    await expect(board.when(lane, 'u1' as UserId, 5)).rejects.toThrow(HistoryUnavailable);
+    expect(said.map(({ level }) => level)).toEqual([40]);
+    for (let of = 100; of < 3_000; of += 100) await log.append(0, some(7, of));
     await expect(board.of(lane)).rejects.toThrow(JournalUnavailable);
+    // A batch of records that was read already is taken whole.
+    expect(board.unprojected.held).toBeGreaterThanOrEqual(1_000);
+    expect(said.map(({ level }) => level)).toContain(50);
     await project(log);
     const of = await until(
       () => board.of(lane).catch(() => undefined),
       (found) => found !== undefined,
     );
-    expect(of?.size).toBe(100);
-    expect(new Set([...(of?.values() ?? [])].map(({ delivered }) => delivered))).toEqual(new Set([300]));
+    expect(of?.size).toBe(3_000);
+    expect(of?.get('u1' as UserId)?.delivered).toBe(300);
+    expect(of?.get('u2999' as UserId)?.delivered).toBe(7);
+    expect(await board.when(lane, 'u1' as UserId, 5)).toMatchObject({ deliveredAt: expect.any(Number) });
     await board.stop();
   });
 

@@ -5,6 +5,7 @@
 import { type Millis, type Revision, revisionOf } from '../../schema/ids.ts';
 import { type Journal, JournalUnavailable, type Stoppable, type StoredRecord } from '../journal/journal.ts';
 import type { Logger } from '../logger.ts';
+import type { Unprojected } from '../unprojected-metrics.ts';
 import { Fresh } from '../views/fresh.ts';
 import { HistoryUnavailable } from '../views/history.ts';
 import type { UserLanes } from '../views/user-lanes.ts';
@@ -19,12 +20,17 @@ const COMPARE_MS = 10_000;
 /** Who waits for the streams' ends, or for a record. */
 const WAIT_MS = 2_000;
 const PRINTS_MAX = 20_000;
+/** Of what may be held, as much goes at once where it is full; below a quarter also records that MongoDB has are kept. */
+const SHRINK_PART = 64;
+const ROOMY_PART = 4;
 
 export interface InboxFeedParts {
   readonly journal: Pick<Journal, 'partitions' | 'consume' | 'partitionEnd' | 'onReconnect'>;
   readonly userLanes: Pick<UserLanes, 'listed'>;
   readonly clock: () => Millis;
   readonly log: Logger;
+  /** What all tails hold together. Past it the oldest goes, and no inbox begins until MongoDB has that. */
+  readonly unprojected: Unprojected;
 }
 
 /** What is done with each record. */
@@ -125,6 +131,7 @@ export class InboxFeed<Prepared = unknown> {
     this.#stopping.abort();
     this.#reconnects.stop();
     for (const timer of this.#timers) clearInterval(timer);
+    this.#parts.unprojected.held = 0;
     this.#wake();
   }
 
@@ -141,9 +148,26 @@ export class InboxFeed<Prepared = unknown> {
           this.#work.deliver(stored, ready);
         }
         tail.add(stored);
+        this.#bound();
       }
       this.#wake();
     }
+  }
+
+  #bound(): void {
+    const { unprojected } = this.#parts;
+    this.#measure();
+    while (unprojected.held > unprojected.max) {
+      const largest = this.tails.reduce((one, other) => (other.size > one.size ? other : one));
+      largest.shrink(Math.max(0, largest.size - Math.ceil(unprojected.max / SHRINK_PART)));
+      this.#measure();
+    }
+  }
+
+  #measure(): void {
+    // Another one may be following by now.
+    if (this.isStopped) return;
+    this.#parts.unprojected.held = this.tails.reduce((sum, { size }) => sum + size, 0);
   }
 
   #readEnds(): Promise<readonly Revision[]> {
@@ -161,10 +185,13 @@ export class InboxFeed<Prepared = unknown> {
   async #learnListed(): Promise<void> {
     try {
       const listed = await this.#parts.userLanes.listed();
+      if (this.isStopped) return;
+      const { held, max } = this.#parts.unprojected;
       // Of another generation, it may be lower.
       for (const [partition, tail] of this.tails.entries())
-        tail.trim(revisionOf(Math.min(this.#listed[partition] ?? 0, listed[partition] ?? 0)));
+        tail.trim(revisionOf(Math.min(this.#listed[partition] ?? 0, listed[partition] ?? 0)), held < max / ROOMY_PART);
       this.#listed = listed;
+      this.#measure();
     } catch (error) {
       if (!(error instanceof HistoryUnavailable)) throw error;
     }

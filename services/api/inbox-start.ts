@@ -141,7 +141,7 @@ function foldedLanes(feed: InboxFeed, user: UserId, listing: Looked['listing']):
     if (!tail.fold(user, listing.listed[partition] ?? (0 as never), lanes)) return undefined;
   for (const [lane, listed] of lanes) {
     const newest = feed.tails[partitionOf(lane, feed.tails.length)]?.newest(lane);
-    if (newest && newest.seq > listed.seq) lanes.set(lane, { ...listed, seq: newest.seq, at: newest.at });
+    if (newest && newest.seq >= listed.seq) lanes.set(lane, { ...listed, seq: newest.seq, at: newest.at });
   }
   return lanes;
 }

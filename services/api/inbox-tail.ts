@@ -1,6 +1,7 @@
 /**
- * The newest records of one partition, as far as lists of conversations need them: which lanes they are of, and who came into a
- * lane or went. MongoDB's list of a user's lanes and this together are the list as it is at `to`, exactly.
+ * The newest records of one partition, as far as lists of conversations need them: the last event of each lane, and the last
+ * time that each user came into a lane or went. MongoDB's list of a user's lanes and this together are the list as it is at
+ * `to`, exactly. A lane with many records takes as much room as with one.
  */
 import type { LaneEvent } from '../../schema/events.ts';
 import { type LaneId, type Millis, type Revision, revisionOf, type Seq, type UserId } from '../../schema/ids.ts';
@@ -8,10 +9,10 @@ import type { StoredRecord } from '../journal/journal.ts';
 import type { ListedLane } from '../views/user-lanes.ts';
 import { printOf } from './inbox-cursor.ts';
 
-/** Kept though MongoDB has them: readers that come back with a place not older than these cost no question. */
+/** Records that are kept though MongoDB has them, where there is room: readers that come back with a place not older cost no question. */
 const KEPT = 4_096;
-/** Never more than this, whatever MongoDB has; then nothing can be listed until it has caught up. About 150 bytes each. */
-const KEPT_MAX = 65_536;
+/** `shrink` drops such a part of the records at a time. */
+const SHRINK_STEPS = 16;
 
 interface Newest {
   readonly seq: Seq;
@@ -19,30 +20,30 @@ interface Newest {
   readonly revision: Revision;
 }
 interface Change {
+  readonly user: UserId;
   readonly lane: LaneId;
   readonly seq: Seq;
   readonly member: boolean;
   readonly revision: Revision;
 }
-interface Passed {
+interface Print {
   readonly revision: Revision;
   readonly print: number;
-  readonly lane: LaneId;
-  readonly users: readonly UserId[] | undefined;
 }
 
 export class InboxTail {
-  /** Every record with a revision above it, up to `to`, is here. */
+  /** Of every record with a revision above it, up to `to`, everything is here. */
   from: Revision;
   to: Revision;
   /** Of the record `to`. */
   print = 0;
-  #passed: Passed[] = [];
-  /** Index of the first that is kept. */
+  /** Of the KEPT newest records, from index `#first` on. */
+  #prints: Print[] = [];
   #first = 0;
+  /** In the order of their revisions, as `#order` is. */
   readonly #newest = new Map<LaneId, Newest>();
-  /** In the order of the stream. */
-  readonly #changes = new Map<UserId, Change[]>();
+  readonly #changes = new Map<UserId, Map<LaneId, Change>>();
+  readonly #order = new Set<Change>();
 
   /** Records come from `from` itself on: that one says only which stream it is. */
   constructor(from: Revision) {
@@ -50,35 +51,46 @@ export class InboxTail {
     this.to = revisionOf(Math.max(0, from - 1));
   }
 
+  /** Lanes, and users' comings and goings. */
+  get size(): number {
+    return this.#newest.size + this.#order.size;
+  }
+
   add({ lane, revision, record }: StoredRecord): void {
     this.to = revision;
     this.print = printOf(record?.id ?? '');
     if (revision <= this.from) return;
     const last = record?.events.at(-1);
-    if (last) this.#newest.set(lane, { seq: last.seq, at: last.at, revision });
-    const users: UserId[] = [];
+    if (last) {
+      this.#newest.delete(lane);
+      this.#newest.set(lane, { seq: last.seq, at: last.at, revision });
+    }
     for (const event of record?.events ?? [])
-      for (const user of namedIn(event)) {
-        const change = { lane, seq: event.seq, member: event.type !== 'MemberRemoved', revision };
-        const changes = this.#changes.get(user);
-        if (changes) changes.push(change);
-        else this.#changes.set(user, [change]);
-        users.push(user);
-      }
-    this.#passed.push({ revision, print: this.print, lane, users: users.length > 0 ? users : undefined });
-    if (this.#size > KEPT_MAX) this.#drop();
+      for (const user of namedIn(event))
+        this.#change({ user, lane, seq: event.seq, member: event.type !== 'MemberRemoved', revision });
+    this.#prints.push({ revision, print: this.print });
+    if (this.#prints.length - this.#first > KEPT) this.#first++;
+    if (this.#first < KEPT) return;
+    this.#prints = this.#prints.slice(this.#first);
+    this.#first = 0;
   }
 
   /** MongoDB has everything up to `listed`, for every question that is still under way. */
-  trim(listed: Revision): void {
-    while (this.#size > KEPT && (this.#passed[this.#first] as Passed).revision <= listed) this.#drop();
+  trim(listed: Revision, isRoomy: boolean): void {
+    const kept = isRoomy ? (this.#prints[this.#first]?.revision ?? 0) - 1 : this.to;
+    this.#drop(revisionOf(Math.max(0, Math.min(listed, kept, this.to))));
+  }
+
+  /** Drops the oldest until so much is left. What MongoDB has listed below `from` can then be put together with nothing. */
+  shrink(size: number): void {
+    while (this.size > size) this.#drop(revisionOf(this.from + Math.ceil((this.to - this.from) / SHRINK_STEPS)));
   }
 
   /** Brings what MongoDB said of a user, true up to `listed` at least, up to `to`. False: too much has passed since. */
   fold(user: UserId, listed: Revision, lanes: Map<LaneId, ListedLane>): boolean {
     if (listed < this.from) return false;
     // Also where MongoDB had some of them: the last of them says how it is.
-    for (const { lane, seq, member, revision } of this.#changes.get(user) ?? []) {
+    for (const [lane, { seq, member, revision }] of this.#changes.get(user) ?? []) {
       if (revision <= listed) continue;
       const { seq: last = seq, at = 0 } = lanes.get(lane) ?? {};
       lanes.set(lane, { seq: last, at, left: member ? undefined : seq });
@@ -95,33 +107,40 @@ export class InboxTail {
   printAt(revision: Revision): number | undefined {
     if (revision === this.to) return this.print;
     let low = this.#first;
-    let high = this.#passed.length;
+    let high = this.#prints.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#passed[middle] as Passed).revision < revision) low = middle + 1;
+      if ((this.#prints[middle] as Print).revision < revision) low = middle + 1;
       else high = middle;
     }
-    const found = this.#passed[low];
+    const found = this.#prints[low];
     return found?.revision === revision ? found.print : undefined;
   }
 
-  get #size(): number {
-    return this.#passed.length - this.#first;
+  #change(change: Change): void {
+    const { user, lane } = change;
+    const lanes = this.#changes.get(user) ?? new Map<LaneId, Change>();
+    this.#changes.set(user, lanes);
+    const had = lanes.get(lane);
+    if (had) this.#order.delete(had);
+    lanes.set(lane, change);
+    this.#order.add(change);
   }
 
-  #drop(): void {
-    const { revision, lane, users } = this.#passed[this.#first++] as Passed;
-    this.from = revision;
-    const newest = this.#newest.get(lane);
-    if (newest && newest.revision <= revision) this.#newest.delete(lane);
-    for (const user of users ?? []) {
-      const kept = this.#changes.get(user)?.filter((change) => change.revision > revision) ?? [];
-      if (kept.length > 0) this.#changes.set(user, kept);
-      else this.#changes.delete(user);
+  #drop(upTo: Revision): void {
+    if (upTo <= this.from) return;
+    this.from = upTo;
+    for (const [lane, { revision }] of this.#newest) {
+      if (revision > upTo) break;
+      this.#newest.delete(lane);
     }
-    if (this.#first < KEPT) return;
-    this.#passed = this.#passed.slice(this.#first);
-    this.#first = 0;
+    for (const change of this.#order) {
+      if (change.revision > upTo) break;
+      this.#order.delete(change);
+      const lanes = this.#changes.get(change.user);
+      lanes?.delete(change.lane);
+      if (lanes?.size === 0) this.#changes.delete(change.user);
+    }
   }
 }
 

@@ -11,6 +11,8 @@ import { Submit } from '../journal/submit.ts';
 import { DEFAULT_RULES } from '../lane/decide.ts';
 import type { Logger } from '../logger.ts';
 import { adminPortOf, createRegistry, startAdmin } from '../metrics.ts';
+import { unprojectedFigures } from '../unprojected-metrics.ts';
+import type { MarksLimits } from '../views/receipts.ts';
 import { within } from '../within.ts';
 import { Admission } from './admission.ts';
 import { createApiMetrics } from './api-metrics.ts';
@@ -20,7 +22,7 @@ import { DeliveryStreams } from './delivery-stream.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { GraphiQL } from './graphiql.ts';
 import { HttpDoor } from './http.ts';
-import { Inboxes } from './inbox.ts';
+import { Inboxes, type InboxLimits } from './inbox.ts';
 import { registerInboxMetrics } from './inbox-metrics.ts';
 import { MAX_SOCKETS_PER_USER } from './limits.ts';
 import { Origins } from './origins.ts';
@@ -56,11 +58,17 @@ export interface Api {
 /** How long answers under way and closing handshakes may take. */
 const DRAIN_MS = 5_000;
 
+/** Instead of the usual ones, for tests. */
+export interface ApiLimits {
+  readonly inbox?: InboxLimits;
+  readonly marks?: MarksLimits;
+}
+
 /**
  * Settles when sends are accepted, so it waits for NATS (`signal` ends that), and not for MongoDB. Rejects with a ConfigError
  * for what waiting does not mend.
  */
-export async function start(config: Config, log: Logger, signal?: AbortSignal): Promise<Api> {
+export async function start(config: Config, log: Logger, signal?: AbortSignal, limits: ApiLimits = {}): Promise<Api> {
   const readiness = new Readiness();
   const registry = createRegistry('api');
   const server = await ApiServer.listen(config, readiness);
@@ -70,7 +78,7 @@ export async function start(config: Config, log: Logger, signal?: AbortSignal): 
     stops.push(() => admin.stop());
     const connections = await connect(config, log, signal);
     stops.push(async () => void (await disconnect(connections)));
-    const room = openRoom(config, log, { connections, registry, readiness });
+    const room = openRoom(config, log, { connections, registry, readiness, limits });
     server.open(room.doors);
     readiness.opened(connections.journal);
     log.info({ port: server.port, adminPort: admin.port }, 'the api accepts sends');
@@ -101,14 +109,15 @@ interface Base {
   readonly connections: Connections;
   readonly registry: Registry;
   readonly readiness: Readiness;
+  readonly limits: ApiLimits;
 }
 
 /** Everything between the stores and the doors. */
-function openRoom(config: Config, log: Logger, { connections, registry, readiness }: Base) {
+function openRoom(config: Config, log: Logger, { connections, registry, readiness, limits }: Base) {
   const { journal } = connections;
   const clock = journal.clock.now;
   clockFigure([registry], journal.clock);
-  const stores = openStores(config, log, connections);
+  const stores = openStores(config, log, connections, limits.marks);
   const { history, lanes, reads } = stores;
   const people = new People(history, log);
   const metrics = createApiMetrics(registry, {
@@ -120,6 +129,7 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
   registerStreamMetrics(registry, counts, () => followed.deliveries.size);
   registerInboxMetrics(registry, () => followed.inboxes);
   lostStoreFigure([registry], () => stores.check.lost);
+  unprojectedFigures([registry], () => [followed.inboxes.unprojected, stores.board.unprojected]);
   const submit = new Submit(journal, lanes, reads, {
     rules: { ...DEFAULT_RULES, create: config.create, membersAdd: config.membersAdd },
     clock,
@@ -130,7 +140,7 @@ function openRoom(config: Config, log: Logger, { connections, registry, readines
   const schema = schemaOf(config, log, { stores, people, submit, receipts, clock });
   const work = new Buckets(workOf(config.sends));
   const engine = createEngine({ schema, introspection: config.introspection, work, log });
-  const followed = openFollowing(log, { engine, work, stores, journal, counts });
+  const followed = openFollowing(log, { engine, work, stores, journal, counts, limits });
   const auth = new Auth({ trust: config.jwt, revocations: connections.revocations, log, clock });
   const admission = new Admission(auth, people, config.sends, metrics.verified);
   const origins = new Origins(config);
@@ -192,16 +202,18 @@ interface FollowingParts {
   readonly stores: Stores;
   readonly journal: JetStream;
   readonly counts: StreamCounts;
+  readonly limits: ApiLimits;
 }
 
 /** Everything that is followed. */
-function openFollowing(log: Logger, { engine, work, stores, journal, counts }: FollowingParts) {
+function openFollowing(log: Logger, { engine, work, stores, journal, counts, limits }: FollowingParts) {
   const { schema, documents } = engine;
   const { lanes, reads, deliveries: found } = stores;
   const receipts = new ReceiptFeed({ ...stores, log });
   const conversations = openStreams({ schema, work, journal, lanes, reads, log, counts, receipts });
   const deliveries = new DeliveryStreams({ schema, lanes, reads, deliveries: found, log });
-  const inboxes = new Inboxes({ ...stores, schema, work, journal, counts, clock: journal.clock.now, log });
+  const clock = journal.clock.now;
+  const inboxes = new Inboxes({ ...stores, schema, work, journal, counts, clock, log, limits: limits.inbox });
   const shares = new Shares({
     weightOf: (document) => documents.weightOf(document),
     onRefused: (share) => {

@@ -13,7 +13,7 @@ import { openDeliveries } from '../views/delivery.ts';
 import { openDevices } from '../views/devices.ts';
 import { openHistory } from '../views/history.ts';
 import { openReads } from '../views/reads.ts';
-import { openReceiptBoard } from '../views/receipts.ts';
+import { type MarksLimits, openReceiptBoard } from '../views/receipts.ts';
 import { StoreCheck } from '../views/store-check.ts';
 import { openUnread } from '../views/unread.ts';
 import { openUserLanes } from '../views/user-lanes.ts';
@@ -59,14 +59,19 @@ export const disconnect = ({ journal, receipts, bell, revocations }: Connections
 export type Stores = ReturnType<typeof openStores>;
 
 /** Does not wait for MongoDB. `close` leaves the connections to NATS open. */
-export function openStores(config: Config, log: Logger, { journal, receipts, bell }: Connections) {
+export function openStores(
+  config: Config,
+  log: Logger,
+  { journal, receipts, bell }: Connections,
+  marks: MarksLimits = {},
+) {
   const history = openHistory(config, log);
   const mongo = new Mongo(config.mongo, log, { socketTimeoutMs: MONGO_ANSWER_MS, maxPoolSize: MONGO_POOL });
   const check = new StoreCheck({ journal, mongo, log });
   const lanes = new Lanes(journal, { maxWeight: LANES_WEIGHT, log, confirmEmpty: (id) => check.confirmEmpty(id) });
   const reads = openReads(history, journal);
   const devices = openDevices(mongo, log, journal.clock.now);
-  const board = openReceiptBoard({ receipts, mongo, log });
+  const board = openReceiptBoard({ ...marks, receipts, mongo, log });
   const unread = openUnread({ lanes, reads, board, mongo, log });
   const userLanes = openUserLanes({ mongo, partitions: journal.partitions, log });
   const deliveries = openDeliveries({ mongo, board, devices, reads, bell, log, clock: journal.clock.now });

@@ -2,6 +2,7 @@
 import type { Settings } from '../config.ts';
 import { CLOCK_OFF_MS } from '../journal/clock.ts';
 import { adminPortOf, type Room } from '../metrics.ts';
+import { AT_BOUND, UNPROJECTED_STEPS } from '../unprojected-metrics.ts';
 import type { Finding } from './checks.ts';
 
 const ANSWER_MS = 3000;
@@ -75,7 +76,7 @@ async function checkRoom(
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });
     const figures = await answer.text();
-    return [...haltedIn(figures, room), ...clockIn(figures, room), judge(figures)];
+    return [...haltedIn(figures, room), ...clockIn(figures, room), ...unprojectedIn(figures, room), judge(figures)];
   } catch {
     return [bad(room, `${url} ${NO_ANSWER}`, `run "npm start" or "lanes ${room}"; ${meanwhile}`)];
   }
@@ -87,6 +88,20 @@ function clockIn(figures: string, room: Room): Finding[] {
   if (Math.abs(off) <= CLOCK_OFF_MS) return [];
   const says = `its clock is ${Math.abs(off)} ms ${off > 0 ? 'ahead of' : 'behind'} that of NATS`;
   return [bad(room, says, 'set the clock of its machine (NTP)')];
+}
+
+/** What it holds because no projector has written it to MongoDB, where that comes near to what it may hold. */
+function unprojectedIn(figures: string, room: Room): Finding[] {
+  const [early, late] = UNPROJECTED_STEPS;
+  return Object.entries(AT_BOUND).flatMap(([what, atBound]) => {
+    const figure = (name: 'held' | 'max') =>
+      greatest(figures, new RegExp(`^lanes_unprojected_${name}\\{[^}]*what="${what}"[^}]*\\} (\\S+)$`, 'gm'));
+    const part = figure('held') / Math.max(1, figure('max'));
+    if (part < early) return [];
+    const says = `${Math.round(100 * part)} % of what it may hold of ${what} is not in MongoDB; ${atBound}`;
+    const mend = 'start a projector, or see why it is behind; nothing is lost';
+    return [part < late ? warning(room, says, mend) : bad(room, says, mend)];
+  });
 }
 
 /** Where a service stands still, because the stream is another one than it had read. */

@@ -10,13 +10,14 @@ import { openUndelivered } from '../journal/undelivered-jetstream.ts';
 import type { Logger } from '../logger.ts';
 import { adminPortOf, createRegistry, startAdmin } from '../metrics.ts';
 import type { Running } from '../run.ts';
+import { unprojectedFigures } from '../unprojected-metrics.ts';
 import { Mongo } from '../views/connect.ts';
 import { openDevices } from '../views/devices.ts';
 import { openHistory } from '../views/history.ts';
 import { openLanesOfUsers } from '../views/lanes-of-users.ts';
 import { Ledger } from '../views/ledger.ts';
 import { openReads } from '../views/reads.ts';
-import { openReceiptBoard } from '../views/receipts.ts';
+import { type MarksLimits, openReceiptBoard } from '../views/receipts.ts';
 import { openUnread } from '../views/unread.ts';
 import { notifierMetrics } from './metrics.ts';
 import { Notifier } from './notifier.ts';
@@ -33,7 +34,7 @@ export async function start(
   config: Config,
   log: Logger,
   stopping?: AbortSignal,
-  test: Pick<ProvidersOptions, 'allows' | 'timeoutMs'> = {},
+  test: Pick<ProvidersOptions, 'allows' | 'timeoutMs'> & MarksLimits = {},
 ): Promise<Running> {
   const registry = createRegistry('notifier');
   const halts = new Halts(registry);
@@ -47,10 +48,11 @@ export async function start(
     closing.push(() => providers.stop());
     const admin = await startAdmin({ host: config.adminHost, port: adminPortOf(config, 'notifier'), registry, halts });
     closing.push(() => admin.stop());
-    const stores = await openStores(config, log, stopping, closing);
+    const stores = await openStores(config, log, stopping, closing, test);
     clock = stores.journal.clock.now;
     clockFigure([registry], stores.journal.clock);
     halts.also(stores.journal.clock);
+    unprojectedFigures([registry], () => [stores.board.unprojected]);
     if (providers.on.size === 0) log.warn('no push provider is set up: nothing is pushed');
     const notifier = new Notifier({
       ...stores,
@@ -76,6 +78,7 @@ export async function openStores(
   log: Logger,
   signal: AbortSignal | undefined,
   closing: (() => Promise<unknown>)[],
+  { maxMarks, timedMarks }: MarksLimits = {},
 ) {
   const { nats, partitions, storeBytes: maxBytes } = config;
   const options = { ...nats, partitions, log, signal };
@@ -89,7 +92,7 @@ export async function openStores(
   const history = openHistory(config, log);
   closing.push(() => Promise.all([mongo.close(), history.close()]));
   const lanes = new Lanes(journal, { maxWeight: LANES_WEIGHT, log });
-  const board = openReceiptBoard({ receipts, mongo, log });
+  const board = openReceiptBoard({ receipts, mongo, log, maxMarks, timedMarks });
   closing.push(() => board.stop());
   const unread = openUnread({ lanes, reads: openReads(history, journal), board, mongo, log });
   const ledger = new Ledger(() => mongo.db(), journal.clock.now);

@@ -17,7 +17,8 @@ import type { AttemptDocument } from './ledger-documents.ts';
 import { type PushStory, readStories } from './ledger-reads.ts';
 import type { PushProviderName } from './push-address.ts';
 import type { Reads } from './reads.ts';
-import type { ReceiptBoard, When } from './receipts.ts';
+import type { ReceiptBoard } from './receipts.ts';
+import type { When } from './receipts-when.ts';
 
 export interface PushAttempt {
   readonly device: DeviceId;

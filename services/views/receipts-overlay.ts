@@ -1,4 +1,8 @@
-/** The marks of one partition that MongoDB may not hold yet, as they stand in the log: found by lane and user, dropped from the oldest on. */
+/**
+ * The marks of one partition that MongoDB may not hold yet, found by lane and user, dropped from the oldest on. Either all of
+ * them, as they stand in the log, or, of a user in a lane, only those that say how far it and its devices are: then when a place
+ * was reached is not known (`isThinned`).
+ */
 import type { LaneId, Revision, UserId } from '../../schema/ids.ts';
 import type { Mark } from '../../schema/receipts.ts';
 import type { StoredReceipts } from '../journal/receipts.ts';
@@ -13,48 +17,39 @@ const NO_LANES: ReadonlyMap<LaneId, readonly Placed[]> = new Map();
 export class Overlay {
   readonly #byUser = new Map<UserId, Map<LaneId, Placed[]>>();
   readonly #byLane = new Map<LaneId, Set<UserId>>();
-  /** In order, from `#first` on: to drop the oldest costs nothing, however many there are. */
-  #records: StoredReceipts[] = [];
-  #first = 0;
-  #size = 0;
+  /** In the order of the log. */
+  readonly #order = new Set<Placed>();
+  readonly #thinned = new WeakSet<readonly Placed[]>();
+  #trimmedTo = 0;
 
   /** How many marks. */
   get size(): number {
-    return this.#size;
+    return this.#order.size;
   }
 
-  /** Records come in order. */
-  add(stored: StoredReceipts): void {
-    this.#records.push(stored);
-    this.#size += stored.marks.length;
-    for (const mark of stored.marks) {
-      const lanes = this.#byUser.get(mark.u) ?? new Map<LaneId, Placed[]>();
-      this.#byUser.set(mark.u, lanes);
-      const placed = { mark, revision: stored.revision };
-      const some = lanes.get(mark.l);
-      if (some) some.push(placed);
-      else {
-        lanes.set(mark.l, [placed]);
-        const users = this.#byLane.get(mark.l);
-        if (users) users.add(mark.u);
-        else this.#byLane.set(mark.l, new Set([mark.u]));
+  /** Records come in order. `thins`: of a user in a lane that marks, what another mark makes superfluous is not held. */
+  add({ marks, revision }: StoredReceipts, thins: boolean): void {
+    for (const mark of marks) {
+      const some = this.#some(mark);
+      if (thins) {
+        if (some.some((had) => covers(had.mark, mark))) continue;
+        this.#thin(some, mark);
       }
+      const placed = { mark, revision };
+      some.push(placed);
+      this.#order.add(placed);
     }
   }
 
-  /** Drops what is at or below `upTo`; how many marks that was. */
-  trim(upTo: Revision): number {
-    const before = this.#size;
-    for (let record = this.#records[this.#first]; record && record.revision <= upTo; ) {
-      for (const mark of record.marks) this.#drop(mark, upTo);
-      this.#size -= record.marks.length;
-      record = this.#records[++this.#first];
+  /** Drops what is at or below `upTo`. */
+  trim(upTo: Revision): void {
+    if (upTo <= this.#trimmedTo) return;
+    this.#trimmedTo = upTo;
+    for (const placed of this.#order) {
+      if (placed.revision > upTo) break;
+      this.#order.delete(placed);
+      this.#drop(placed.mark, upTo);
     }
-    if (this.#first >= 1_024 || this.#first === this.#records.length) {
-      this.#records = this.#records.slice(this.#first);
-      this.#first = 0;
-    }
-    return before - this.#size;
   }
 
   usersOf(lane: LaneId): Iterable<UserId> {
@@ -68,6 +63,32 @@ export class Overlay {
 
   lanesOf(user: UserId): ReadonlyMap<LaneId, readonly Placed[]> {
     return this.#byUser.get(user) ?? NO_LANES;
+  }
+
+  /** Whether the first marks to reach a place may be missing. */
+  isThinned(user: UserId, lane: LaneId): boolean {
+    return this.#thinned.has(this.of(user, lane));
+  }
+
+  #some({ u, l }: Mark): Placed[] {
+    const lanes = this.#byUser.get(u) ?? new Map<LaneId, Placed[]>();
+    this.#byUser.set(u, lanes);
+    const had = lanes.get(l);
+    if (had) return had;
+    const some: Placed[] = [];
+    lanes.set(l, some);
+    const users = this.#byLane.get(l);
+    if (users) users.add(u);
+    else this.#byLane.set(l, new Set([u]));
+    return some;
+  }
+
+  #thin(some: Placed[], mark: Mark): void {
+    const superfluous = some.filter((had) => covers(mark, had.mark));
+    if (superfluous.length === 0) return;
+    for (const had of superfluous) this.#order.delete(had);
+    some.splice(0, some.length, ...some.filter((had) => this.#order.has(had)));
+    this.#thinned.add(some);
   }
 
   #drop({ u, l }: Mark, upTo: Revision): void {
@@ -86,4 +107,11 @@ export class Overlay {
     users?.delete(u);
     if (users?.size === 0) this.#byLane.delete(l);
   }
+}
+
+/** Whether `b` says nothing of how far its user and its device are that `a` does not say: whatever the device's registration. */
+function covers(a: Mark, b: Mark): boolean {
+  if (a.s < b.s) return false;
+  if (b.k === 'read') return a.k === 'read';
+  return b.d === undefined || (a.k === 'delivered' && a.d === b.d && a.at >= b.at);
 }

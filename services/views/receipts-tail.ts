@@ -8,6 +8,7 @@ import { JournalUnavailable } from '../journal/journal.ts';
 import type { Place } from '../journal/place.ts';
 import type { ReceiptLog } from '../journal/receipts.ts';
 import type { Logger } from '../logger.ts';
+import type { Unprojected } from '../unprojected-metrics.ts';
 import { HistoryUnavailable } from './ask.ts';
 import { Fresh } from './fresh.ts';
 import { Overlay } from './receipts-overlay.ts';
@@ -17,23 +18,35 @@ const BATCH_RECORDS = 100;
 const BEGIN_MS = 1_000;
 const END_MS = 2_000;
 
-/** What the tails of one process may hold together; past it they follow no further until MongoDB has caught up. */
+/**
+ * What the tails of one process may hold together; past it they follow no further until MongoDB has caught up. Past `timed`
+ * they hold how far everybody is, and no longer when that was, until MongoDB has taken most of it.
+ */
 export class Room {
-  readonly #max: number;
-  #taken = 0;
+  readonly #unprojected: Unprojected;
+  readonly #timed: number;
   readonly #waiting = new Set<() => void>();
+  #thins = false;
 
-  constructor(maxMarks: number) {
-    this.#max = maxMarks;
+  constructor(unprojected: Unprojected, timed: number) {
+    this.#unprojected = unprojected;
+    this.#timed = timed;
   }
 
+  get thins(): boolean {
+    this.#thins ||= this.#unprojected.held >= this.#timed;
+    return this.#thins;
+  }
+
+  /** So many marks are held more than before; below 0: less. */
   take(marks: number): void {
-    this.#taken += marks;
+    this.#unprojected.held += marks;
   }
 
   give(marks: number): void {
-    this.#taken -= marks;
-    if (this.#taken < this.#max) this.wake();
+    this.#unprojected.held -= marks;
+    if (marks > 0 && this.#unprojected.held < this.#timed / 2) this.#thins = false;
+    if (!this.#isFull) this.wake();
   }
 
   wake(): void {
@@ -41,7 +54,7 @@ export class Room {
   }
 
   async free(signal: AbortSignal): Promise<void> {
-    while (this.#taken >= this.#max && !signal.aborted)
+    while (this.#isFull && !signal.aborted)
       await new Promise<void>((resolve) => {
         const go = (): void => {
           this.#waiting.delete(go);
@@ -49,6 +62,10 @@ export class Room {
         };
         this.#waiting.add(go);
       });
+  }
+
+  get #isFull(): boolean {
+    return this.#unprojected.held >= this.#unprojected.max;
   }
 }
 
@@ -178,8 +195,9 @@ export class ReceiptTail {
       for (const stored of batch) {
         following.reached = stored.revision;
         if (stored.revision <= following.watermark || stored.marks.length === 0) continue;
-        overlay.add(stored);
-        room.take(stored.marks.length);
+        const before = overlay.size;
+        overlay.add(stored, room.thins);
+        room.take(overlay.size - before);
       }
       this.#wake();
       onMarks(batch.flatMap(({ marks }) => marks));
@@ -190,8 +208,10 @@ export class ReceiptTail {
   #trim(): void {
     const following = this.#following;
     if (!following) return;
-    const upTo = revisionOf(Math.min(following.watermark, ...this.#pins.keys()));
-    this.#options.room.give(following.overlay.trim(upTo));
+    const { overlay, watermark } = following;
+    const before = overlay.size;
+    overlay.trim(revisionOf(Math.min(watermark, ...this.#pins.keys())));
+    this.#options.room.give(before - overlay.size);
   }
 
   #forget(): void {

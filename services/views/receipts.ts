@@ -8,6 +8,7 @@ import { partitionOf } from '../../schema/subjects.ts';
 import { JournalUnavailable, type Stoppable } from '../journal/journal.ts';
 import type { ReceiptLog } from '../journal/receipts.ts';
 import type { Logger } from '../logger.ts';
+import { Unprojected } from '../unprojected-metrics.ts';
 import { askMongo, HistoryUnavailable } from './ask.ts';
 import type { Mongo } from './connect.ts';
 import { Fresh } from './fresh.ts';
@@ -20,8 +21,9 @@ import {
   readReached,
   readUserMarks,
 } from './receipts-read.ts';
-import type { MarkLogDocument, MarksDocument } from './receipts-store.ts';
+import type { MarksDocument } from './receipts-store.ts';
 import { type Pin, ReceiptTail, Room } from './receipts-tail.ts';
+import { firstOf, firstOfThinned, type When, whenOf } from './receipts-when.ts';
 
 /** Seqs; 0: never. `delivered` ≥ `read`. */
 export interface Mine {
@@ -31,14 +33,6 @@ export interface Mine {
 
 export interface Progress extends Mine {
   readonly acknowledged: number;
-}
-
-/** When a user's maximum first reached a seq. Absent: it has not yet. */
-export interface When {
-  readonly deliveredAt?: Millis;
-  /** The device whose mark did it; absent where it named none. */
-  readonly deliveredTo?: DeviceId;
-  readonly readAt?: Millis;
 }
 
 /**
@@ -52,6 +46,7 @@ export interface ReceiptBoard {
   device(user: UserId, device: DeviceId, since?: Millis): Promise<ReadonlyMap<LaneId, number>>;
   /** Both, of all lanes in which the user has a mark; `acknowledged` is the device's, 0 where it has none. */
   progress(user: UserId, device: DeviceId, since?: Millis): Promise<ReadonlyMap<LaneId, Progress>>;
+  /** HistoryUnavailable also where so many marks are not in MongoDB that the first ones to reach a place are not held. */
   when(lane: LaneId, user: UserId, seq: number): Promise<When>;
   /** The same, of many members of one lane, in few requests. Users who have not received it are not in the map. */
   whenAll(lane: LaneId, users: readonly UserId[], seq: number): Promise<ReadonlyMap<UserId, When>>;
@@ -60,15 +55,21 @@ export interface ReceiptBoard {
    * are older. `onMarks` must not throw.
    */
   listen(onMarks: (marks: readonly Mark[]) => void): Stoppable;
+  readonly unprojected: Unprojected;
   stop(): Promise<void>;
 }
 
-export interface ReceiptBoardOptions {
+export interface MarksLimits {
+  /** Marks held that MongoDB may not have yet, of 250 bytes each, or 870 where each is of another user and lane: measured. */
+  readonly maxMarks?: number | undefined;
+  /** Where so many are held, of each user in a lane only those are that say how far it and its devices are. */
+  readonly timedMarks?: number | undefined;
+}
+
+export interface ReceiptBoardOptions extends MarksLimits {
   readonly receipts: ReceiptLog;
   readonly mongo: Mongo;
   readonly log: Logger;
-  /** Marks held that MongoDB may not have yet, of about 250 bytes each. */
-  readonly maxMarks?: number;
   /** How often the projector's positions are read, so that what MongoDB holds is dropped here. */
   readonly positionsMs?: number;
 }
@@ -78,11 +79,13 @@ export function openReceiptBoard(options: ReceiptBoardOptions): ReceiptBoard {
   return new Board(options);
 }
 
-const MARKS_MAX = 250_000;
+const MARKS_MAX = 500_000;
+const TIMED_PART = 2;
 const POSITIONS_MS = 1_000;
 const FIRST_POSITIONS_MS = 100;
 
 class Board implements ReceiptBoard {
+  readonly unprojected: Unprojected;
   readonly #mongo: Mongo;
   readonly #log: Logger;
   readonly #tails: readonly ReceiptTail[];
@@ -92,11 +95,13 @@ class Board implements ReceiptBoard {
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
-  constructor({ receipts, mongo, log, maxMarks = MARKS_MAX, positionsMs = POSITIONS_MS }: ReceiptBoardOptions) {
+  constructor(options: ReceiptBoardOptions) {
+    const { receipts, mongo, log, maxMarks: max = MARKS_MAX, positionsMs = POSITIONS_MS } = options;
     this.#positionsMs = positionsMs;
     this.#mongo = mongo;
     this.#log = log;
-    const room = new Room(maxMarks);
+    this.unprojected = new Unprojected({ what: 'marks', max, log });
+    const room = new Room(this.unprojected, options.timedMarks ?? max / TIMED_PART);
     const onMarks = (marks: readonly Mark[]): void => {
       for (const tell of this.#listeners) tell(marks);
     };
@@ -183,9 +188,10 @@ class Board implements ReceiptBoard {
       return new Map(
         users.flatMap((user): [UserId, When][] => {
           const placed = overlay.of(user, lane);
-          const delivered = firstOf(placed, folded.get(`delivered ${user}`), seq);
+          const first = overlay.isThinned(user, lane) ? firstOfThinned : firstOf;
+          const delivered = first(placed, folded.get(`delivered ${user}`), seq);
           const seen = placed.filter(({ mark }) => mark.k === 'read');
-          const when = whenOf(delivered, firstOf(seen, folded.get(`read ${user}`), seq));
+          const when = whenOf(delivered, first(seen, folded.get(`read ${user}`), seq));
           return when ? [[user, when]] : [];
         }),
       );
@@ -274,25 +280,4 @@ function raised(mine: Mine | undefined, placed: readonly Placed[]): Mine {
     if (mark.k === 'read') read = Math.max(read, mark.s);
   }
   return { delivered, read };
-}
-
-interface Reached {
-  readonly at: Millis;
-  readonly device: DeviceId | undefined;
-}
-
-/** Whichever was in the log first: what MongoDB has is a raise; of the overlay, the first that reaches so far. */
-function firstOf(placed: readonly Placed[], folded: MarkLogDocument | undefined, seq: number): Reached | undefined {
-  const first = placed.find(({ mark }) => mark.s >= seq);
-  if (folded && !(first && first.revision < folded.rev)) return { at: folded.at, device: folded.dev };
-  return first && { at: first.mark.at, device: first.mark.d };
-}
-
-function whenOf(delivered: Reached | undefined, read: Reached | undefined): When | undefined {
-  if (!delivered) return undefined;
-  return {
-    deliveredAt: delivered.at,
-    ...(delivered.device === undefined ? {} : { deliveredTo: delivered.device }),
-    ...(read === undefined ? {} : { readAt: read.at }),
-  };
 }

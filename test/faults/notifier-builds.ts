@@ -12,6 +12,7 @@ export const blindBoard = (board: ReceiptBoard): ReceiptBoard => ({
   progress: (...given) => board.progress(...given),
   when: (...given) => board.when(...given),
   whenAll: (...given) => board.whenAll(...given),
+  unprojected: board.unprojected,
   stop: () => board.stop(),
 });
 

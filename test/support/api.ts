@@ -2,7 +2,7 @@
 import { SignJWT } from 'jose';
 import { expect } from 'vitest';
 import { WebSocket } from 'ws';
-import { start } from '../../services/api/main.ts';
+import { type ApiLimits, start } from '../../services/api/main.ts';
 import type { Config, Environment } from '../../services/config.ts';
 import { createLogger } from '../../services/logger.ts';
 import type { TestServers } from './servers.ts';
@@ -17,14 +17,19 @@ export interface TestApi {
 }
 
 /** On free ports. `more`: settings of its own. */
-export async function startApi(servers: TestServers, more: Environment = {}): Promise<TestApi> {
+export async function startApi(servers: TestServers, more: Environment = {}, limits: ApiLimits = {}): Promise<TestApi> {
   const config = servers.config({
     // Tests send faster than people; the budgets have a test of their own.
     ...{ LANES_SENDS_PER_SECOND: '10000', LANES_SENDS_BURST: '100000' },
     ...{ LANES_PORT: '0', LANES_ADMIN_PORT: '0' },
     ...more,
   });
-  const { port, adminPort, stop } = await start(config, createLogger({ logLevel: 'error' }, 'api', 2));
+  const { port, adminPort, stop } = await start(
+    config,
+    createLogger({ logLevel: 'error' }, 'api', 2),
+    undefined,
+    limits,
+  );
   return { config, port, adminPort, url: `http://127.0.0.1:${port}/graphql`, stop };
 }
 

@@ -19,7 +19,7 @@ import { type Devices, openDevices } from '../../services/views/devices.ts';
 import { openHistory } from '../../services/views/history.ts';
 import type { PushAddress } from '../../services/views/push-address.ts';
 import { openReads } from '../../services/views/reads.ts';
-import { openReceiptBoard } from '../../services/views/receipts.ts';
+import { type MarksLimits, openReceiptBoard } from '../../services/views/receipts.ts';
 import { silent } from './projecting.ts';
 import { type ProvidersOptions, startProviders, type TestProviders } from './providers/all.ts';
 import { laneId, Scribe, until, userId } from './scribe.ts';
@@ -34,7 +34,7 @@ export interface Notifying {
   readonly devices: Devices;
   readonly deliveries: Deliveries;
   /** Inside this process. */
-  startNotifier(settings?: Readonly<Record<string, string>>): Promise<Running>;
+  startNotifier(settings?: Readonly<Record<string, string>>, limits?: MarksLimits): Promise<Running>;
   /** A process of its own, that can be killed. Settles when it is at work. */
   spawnNotifier(): Promise<ChildProcess>;
   /** A conversation of alice with these, and one message of hers; the others' phones are registered. Its seq is 2. */
@@ -42,6 +42,8 @@ export interface Notifying {
   register(user: string, device?: string, address?: PushAddress): Promise<void>;
   mark(user: string, lane: LaneId, seq: number, kind?: MarkKind, device?: string): Promise<void>;
   deliveryOf(lane: LaneId, seq: number, user: string): Promise<Delivery>;
+  /** It runs from the start on. */
+  readonly projector: { stop(): Promise<void>; start(): Promise<void> };
   stop(): Promise<void>;
 }
 
@@ -76,7 +78,7 @@ export async function startNotifying(
   const reads = openReads(history, journal);
   const lanes = new Lanes(journal, { maxWeight: 10_000, log: silent });
   const deliveries = openDeliveries({ mongo, board, devices, reads, bell, log: silent });
-  const projector = await startProjector(config, silent);
+  let projector = await startProjector(config, silent);
   const scribe = new Scribe(journal, Date.now);
   const children: ChildProcess[] = [];
   const register: Notifying['register'] = async (user, device = 'phone', address = fcm(`${user}-${device}`)) => {
@@ -84,8 +86,15 @@ export async function startNotifying(
   };
   return {
     ...{ servers, providers, journal, mongo, scribe, devices, deliveries, register },
-    startNotifier: (other) =>
+    projector: {
+      stop: () => projector.stop(),
+      start: async () => {
+        projector = await startProjector(config, silent);
+      },
+    },
+    startNotifier: (other, limits) =>
       start(servers.config({ ...settings, ...other }), silent, undefined, {
+        ...limits,
         allows: (address) => address === '127.0.0.1',
         timeoutMs: 1_500,
       }),
