@@ -2,7 +2,7 @@
 import { type Millis, type Revision, revisionOf } from '../../schema/ids.ts';
 import { ConfigError } from '../config.ts';
 import { firstSince, recordAt } from './by-time.ts';
-import type { Journal } from './journal.ts';
+import { type Journal, JournalUnavailable } from './journal.ts';
 import type { Place } from './place.ts';
 import type { ReceiptLog } from './receipts.ts';
 
@@ -50,7 +50,8 @@ export function resumableLanes(journal: Journal, partition: number, signal: Abor
     firstSince: (time, end) => firstSince(journal, partition, end, time, signal),
     at: async (revision) => {
       const found = await recordAt(journal, partition, revision, signal);
-      if (found?.revision !== revision) throw new ConfigError(`there is no record at stream sequence ${revision}`);
+      if (!found) throw new JournalUnavailable(`partition ${partition}: it could not be read in time`);
+      if (found.revision !== revision) throw new ConfigError(`there is no record at stream sequence ${revision}`);
       return { revision, id: found.record?.id ?? null, at: found.storedAt };
     },
   };
