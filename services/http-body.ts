@@ -34,6 +34,8 @@ export async function readBody(request: IncomingMessage): Promise<Body> {
 /** Never rejects. Listeners instead of the request's iterator: this is on the way of every send. */
 export function readBytes(request: IncomingMessage): Promise<Bytes> {
   return new Promise((resolve) => {
+    // It says so once only.
+    if (request.destroyed) return resolve({ kind: 'gone' });
     if (Number(request.headers['content-length'] ?? 0) > MAX_REQUEST_BYTES) {
       discard(request);
       return resolve(TOO_LARGE);

@@ -18,6 +18,7 @@ import { accepts, acceptsOnlyEvents, answer, refuse, statusOf } from './http-ans
 import { corsHeadersOf, type Origins } from './origins.ts';
 import type { Readiness } from './readiness.ts';
 import { type EventStreams, writeEvents } from './sse.ts';
+import { UnreadAnswers } from './unread-answers.ts';
 
 export const GRAPHQL_PATH = '/graphql';
 
@@ -39,6 +40,7 @@ export interface HttpParts {
 
 export class HttpDoor {
   readonly #parts: HttpParts;
+  readonly #unread = new UnreadAnswers();
   /** Requests being answered; streams are not among them. */
   #busy = 0;
   #onIdle: (() => void) | undefined;
@@ -144,8 +146,9 @@ export class HttpDoor {
         ? { errors: prepared.errors }
         : await this.#result({ ...prepared, variables: params.variables }, contextOf(identity, this.#parts));
     metrics.answered('http', !result.errors, performance.now() - startedAt);
-    if (acceptsOnlyEvents(request)) return writeEvents(response, result);
-    answer(request, response, result);
+    if (acceptsOnlyEvents(request)) writeEvents(response, result);
+    else answer(request, response, result);
+    this.#unread.hold(identity.actor.user, response, request.socket);
   }
 
   #result(operation: Operation, context: ReturnType<typeof contextOf>): Promise<ExecutionResult> | ExecutionResult {

@@ -21,6 +21,8 @@ export const MAX_SPREADS = 200;
 export const MAX_REPEATED = 200;
 /** What one answer, or one frame of a stream, may hold, estimated in bytes before it is made: see `context.ts`. */
 export const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+/** Answers by HTTP that wait for their clients to read them: past it the connection that has waited longest is closed. */
+export const UNREAD_ANSWERS = { ofUser: 2 * MAX_ANSWER_BYTES, all: 16 * MAX_ANSWER_BYTES } as const;
 /** Errors reported for one document. */
 export const MAX_VALIDATION_ERRORS = 10;
 

@@ -15,6 +15,8 @@ const REQUEST_WITHIN_MS = 30_000;
 const CHECK_EVERY_MS = 5_000;
 /** Longer than the usual idle time of a load balancer (60 s), so that it is the one who closes. */
 const KEEP_ALIVE_MS = 65_000;
+/** A connection on which nothing comes and nothing of an answer is taken. An event stream is never silent for so long, a WebSocket has pings of its own. */
+const IDLE_MS = 60_000;
 /** Connections that the kernel holds for us while the loop is busy: 5,000 clients may come back in one second. */
 const BACKLOG = 4_096;
 
@@ -28,7 +30,7 @@ export class ApiServer {
   readonly #readiness: Readiness;
   #doors: Doors | undefined;
 
-  private constructor(readiness: Readiness) {
+  private constructor(readiness: Readiness, idleMs: number) {
     this.#readiness = readiness;
     this.#server = createServer(
       {
@@ -40,12 +42,17 @@ export class ApiServer {
       },
       (request, response) => (this.#doors ? this.#doors.http.handle(request, response) : this.#wait(request, response)),
     );
+    this.#server.setTimeout(idleMs);
     this.#server.on('upgrade', (request, line, head) => this.#upgrade(request, line, head));
   }
 
   /** Settles when it listens. Rejects with a ConfigError that names LANES_PORT where the port is taken. */
-  static async listen(config: Pick<Config, 'host' | 'port'>, readiness: Readiness): Promise<ApiServer> {
-    const api = new ApiServer(readiness);
+  static async listen(
+    config: Pick<Config, 'host' | 'port'>,
+    readiness: Readiness,
+    idleMs = IDLE_MS,
+  ): Promise<ApiServer> {
+    const api = new ApiServer(readiness, idleMs);
     await new Promise<void>((resolve, reject) => {
       api.#server.once('error', (error) => reject(portErrorOf(error, config.port, 'the API', 'LANES_PORT') ?? error));
       api.#server.listen({ port: config.port, host: config.host, backlog: BACKLOG }, resolve);

@@ -62,6 +62,12 @@ export class EventStreams {
       answer(request, response, { errors: [error] });
       return;
     }
+    // Gone while its token was verified, or behind another answer on its connection: nobody would hear of its end.
+    if (!response.socket || response.destroyed) {
+      const error = badInput('request', 'an event stream is asked for on a connection without unfinished answers');
+      answer(request, response, { errors: [error] });
+      return;
+    }
     const viewer = viewerOf(identity);
     if (!this.#perUser.enter(viewer.user, sharesOf(viewer))) {
       answer(request, response, { errors: [tooMany('You have too many streams open.', RETRY_AFTER_MS)] });
