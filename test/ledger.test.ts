@@ -12,6 +12,7 @@ import { itemsOf, type SweepParts, sweep } from '../services/notifier/sweep.ts';
 import { Mongo } from '../services/views/connect.ts';
 import { openDevices } from '../services/views/devices.ts';
 import { type Claim, type Due, Ledger, type Settled, type Subject } from '../services/views/ledger.ts';
+import { forgetPushes } from '../services/views/ledger-cut.ts';
 import { createLedger, decisionsOf, entriesOf, isLater } from '../services/views/ledger-documents.ts';
 import { readStories } from '../services/views/ledger-reads.ts';
 import { silent } from './support/projecting.ts';
@@ -125,6 +126,27 @@ describe('the ledger', () => {
     await push(inPlaceOf(3));
     await push(inPlaceOf(5));
     expect(await timed.claim([2, 3, 5].map(inPlaceOf), now + 1, now + 1)).toEqual([false, false, false]);
+  });
+
+  test('what was pushed of lost messages is forgotten by ranges of their names, not by a reading of everything for each', async () => {
+    const db = await mongo.db();
+    for (const seq of [2, 3, 4]) {
+      const claim = claimOf(seq);
+      await ledger.decide([{ subject: subjectOf(seq), push: [claim.user], no: new Map(), asOf: NOW }]);
+      await ledger.claim([claim], NOW + 30_000, NOW);
+      await ledger.settle([settled(claim, { kind: 'sent' }, NOW + 30_000, 'SENT')]);
+    }
+    await db.command({ profile: 2 });
+    expect(await forgetPushes(db, revisionOf(3), () => true)).toBe(2);
+    await db.command({ profile: 0 });
+    const removals = await db.collection('system.profile').find({ op: 'remove' }).toArray();
+    const scans = removals
+      .filter(({ planSummary }) => planSummary === 'COLLSCAN')
+      .map(({ ns }) => ns.split('.').at(-1));
+    expect(scans).toEqual(['push_notices']);
+    expect((await entriesOf(db).find().toArray()).map(({ _id }) => _id.s)).toEqual([2]);
+    expect((await decisionsOf(db).find().toArray()).map(({ _id }) => _id.s)).toEqual([2]);
+    expect(await ledger.noticed(LANE, [claimOf(2)])).toEqual(new Map());
   });
 
   test('tells as of when the user was seen not to have the message, of each attempt and of who holds the push', async () => {
