@@ -42,6 +42,7 @@ describe('an answer that its client does not read', () => {
       if (url === '/events') {
         response.writeHead(200, { 'content-type': 'text/event-stream' });
         comment = () => void response.write(':\n\n');
+        comment();
       } else response.end(LARGE);
     };
     const doors = {
