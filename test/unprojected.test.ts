@@ -11,8 +11,8 @@ import { readSettings } from '../services/config.ts';
 import { createLogger } from '../services/logger.ts';
 import { start as startProjector } from '../services/projector/main.ts';
 import type { Running } from '../services/run.ts';
-import { type Client, clientOf, type Data, socketOf, startApi, type TestApi, until } from './support/api.ts';
-import { changeMembers, groupOf, register, say } from './support/chat.ts';
+import { type Client, clientOf, codesOf, type Data, socketOf, startApi, type TestApi, until } from './support/api.ts';
+import { acknowledge, changeMembers, groupOf, markRead, marksSeenBy, register, say } from './support/chat.ts';
 import { type Notifying, startNotifying, untilSo } from './support/notifying.ts';
 import { laneId } from './support/scribe.ts';
 import { freePorts, startServers, type TestServers } from './support/servers.ts';
@@ -113,6 +113,73 @@ describe('inboxes without a projector', () => {
     expect(aboutHeld(await doctor(), 'inboxes')).toEqual([]);
     await say(alice, last, 'and live');
     await until(() => again.of(last).length === 2);
+  }, 120_000);
+});
+
+describe('marks without a projector', () => {
+  const MAX = 20;
+  const SAID = 30;
+  const DELIVERY = `query($id: ID!, $seq: Int!) { message(conversationId: $id, seq: $seq) {
+    delivery { nodes { user { id } state deliveredAt readAt } } } }`;
+  const INBOX = `subscription($device: ID!, $after: String) { inbox(device: $device, after: $after) {
+    __typename conversationId seq ... on InboxCaughtUp { cursor } } }`;
+  let servers: TestServers;
+  let api: TestApi;
+  let projector: Running | undefined;
+  beforeAll(async () => {
+    servers = await startServers();
+    api = await startApi(servers, {}, { marks: { maxMarks: MAX } });
+  });
+  afterAll(async () => {
+    await projector?.stop();
+    await api?.stop();
+    await servers?.stop();
+  });
+
+  async function inboxOf(by: Client, after?: string): Promise<{ cursor?: string; code?: string }> {
+    const socket = await socketOf(api, by.token);
+    socket.subscribe('i', INBOX, { device: 'phone', after });
+    const cursor = () => socket.nexts('i').find(({ data }) => data.inbox.cursor)?.data.inbox.cursor as string;
+    const code = () => socket.messages.find(({ type }) => type === 'error')?.payload[0].extensions.code as string;
+    await until(() => cursor() ?? code());
+    socket.socket.close();
+    return { cursor: cursor(), code: code() };
+  }
+
+  it('say how far everybody is, but no time that is not known; past the bound nothing, and then all of it', async () => {
+    const names = Array.from({ length: MAX + 5 }, (_, n) => `reader${n}`);
+    const [alice, bob, ...readers] = await Promise.all(['alice', 'bob', ...names].map((user) => clientOf(api, user)));
+    if (!alice || !bob) throw new Error('there are two');
+    for (const one of [bob, ...readers]) await register(one, 'phone');
+    const id = await groupOf(alice, ['bob', ...names]);
+    for (let n = 0; n < SAID; n++) await say(alice, id);
+    for (let seq = 2; seq <= SAID; seq++) await acknowledge(bob, 'phone', id, seq);
+    await markRead(bob, id, 5);
+    expect((await marksSeenBy(alice, id)).get('bob')).toEqual([SAID, 5]);
+    expect(codesOf(await alice.post(DELIVERY, { id, seq: 5 }))).toEqual(['UNAVAILABLE']);
+    const last = await alice.ask(DELIVERY, { id, seq: SAID + 1 });
+    expect(new Set(last.message.delivery.nodes.map(({ state }: Data) => state))).toEqual(new Set(['ACCEPTED']));
+    const { cursor } = await inboxOf(bob);
+    expect(cursor).toBeTypeOf('string');
+
+    for (const reader of readers) await acknowledge(reader, 'phone', id, 2);
+    const mine = 'query($id: ID!) { conversation(id: $id) { lastSeq readSeq } }';
+    const { data, ...answer } = await alice.post(mine, { id });
+    expect([data, codesOf(answer)]).toEqual([{ conversation: { lastSeq: SAID + 1, readSeq: null } }, ['UNAVAILABLE']]);
+    expect(await inboxOf(bob)).toMatchObject({ code: 'UNAVAILABLE' });
+    expect((await inboxOf(bob, cursor)).code).toBeUndefined();
+
+    const log = createLogger({ logLevel: 'error' }, 'projector', 2);
+    projector = await startProjector(servers.config({ LANES_ADMIN_PORT: '0' }), log);
+    const told = await until(async () => {
+      const { data, errors } = await alice.post(DELIVERY, { id, seq: 2 });
+      return errors.length === 0 && data.message.delivery.nodes;
+    }, 30_000);
+    const states = Object.fromEntries(told.map(({ user, state }: Data) => [user.id, state]));
+    expect(states).toEqual({ bob: 'READ', ...Object.fromEntries(names.map((name) => [name, 'DELIVERED'])) });
+    expect(told.every(({ deliveredAt }: Data) => deliveredAt !== null)).toBe(true);
+    expect((await marksSeenBy(alice, id)).get('bob')).toEqual([SAID, 5]);
+    expect((await inboxOf(bob)).code).toBeUndefined();
   }, 120_000);
 });
 
