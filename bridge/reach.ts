@@ -66,8 +66,7 @@ export function adopt(reach: Reach, stored: Reach): readonly number[] {
   if (stored.restores <= reach.restores) return [];
   const adopted: number[] = [];
   for (const [partition, rebuilt] of stored.rebuilt.entries()) {
-    const mine = reach.rebuilt[partition];
-    if (!rebuilt || (mine?.from === rebuilt.from && mine.upTo === rebuilt.upTo)) continue;
+    if (!rebuilt || isSame(rebuilt, reach.rebuilt[partition])) continue;
     put(reach, partition, placeOf(stored, partition));
     reach.since[partition] = stored.since[partition] as number;
     reach.rebuilt[partition] = rebuilt;
@@ -79,7 +78,8 @@ export function adopt(reach: Reach, stored: Reach): readonly number[] {
 
 /** What an operator said counts; of two streams under the name the newer: what was delivered to the older is not in it. */
 export function mergedOf(one: Reach, other: Reach): Reach {
-  if (one.restores !== other.restores) return one.restores > other.restores ? one : other;
+  if (one.restores > other.restores) return aheadOf(one, other);
+  if (other.restores > one.restores) return aheadOf(other, one);
   const isAhead = (p: number): boolean => (one.positions[p] as number) > (other.positions[p] as number);
   const positions = one.positions.map((at, p) => Math.max(at, other.positions[p] as number));
   const records = one.records.map((record, p) => (isAhead(p) ? record : (other.records[p] as Known | null)));
@@ -88,3 +88,14 @@ export function mergedOf(one: Reach, other: Reach): Reach {
     one.stream === other.stream ? one.since.map((at, p) => Math.min(at, other.since[p] as number)) : [...newer.since];
   return { ...newer, positions, records, since };
 }
+
+/** `told`, and how far the other one is in the partitions of which both know the same. */
+function aheadOf(told: Reach, other: Reach): Reach {
+  const merged = { ...told, positions: [...told.positions], records: [...told.records] };
+  for (const [p, rebuilt] of told.rebuilt.entries())
+    if (isSame(rebuilt, other.rebuilt[p])) move(merged, p, placeOf(other, p));
+  return merged;
+}
+
+const isSame = (one: Rebuilt | null | undefined, other: Rebuilt | null | undefined): boolean =>
+  one?.from === other?.from && one?.upTo === other?.upTo;
