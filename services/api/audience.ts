@@ -2,7 +2,7 @@
  * The followers of one lane who asked for the same operation. A frame is executed and serialised once for all of them, and
  * what several of them are to get next is put together once.
  */
-import type { UserId } from '../../schema/ids.ts';
+import type { Millis, UserId } from '../../schema/ids.ts';
 import type { Frames, Operation } from './frames.ts';
 import type { Ring } from './ring.ts';
 import { type Part, SharedPayload } from './sink.ts';
@@ -52,9 +52,9 @@ export class Audience {
 
   /**
    * What of the ring comes after `from` and not after `upTo`, made for `user` where it is not there yet. Undefined: it is not
-   * ready, and `wake` will be called, or `user` has to wait.
+   * ready, and `wake` will be called. A number: so many milliseconds `user` has to wait.
    */
-  run(from: number, upTo: number, user: UserId): Run | undefined {
+  run(from: number, upTo: number, user: UserId): Run | Millis | undefined {
     const ring = this.#ring;
     const last = this.#lastRun;
     if (last?.from === from && last.to <= upTo && (last.to === ring.head || isFull(last.payload))) return last;
@@ -62,11 +62,12 @@ export class Audience {
     const end = Math.min(ring.head, upTo);
     let bytes = 0;
     let to = from;
+    let wait: Millis = 0;
     while (to < end && parts.length < RUN_PARTS && bytes < RUN_BYTES) {
       const frame = ring.at(to + 1);
       if (this.#frames.shows(frame.__typename)) {
-        const isThere = this.#answers.has(frame.seq);
-        if (!isThere && this.#frames.wait(frame, user) > 0) break;
+        if (!this.#answers.has(frame.seq)) wait = this.#frames.wait(frame, user);
+        if (wait > 0) break;
         const part = this.#answer(frame.seq, frame, { payer: user });
         if (!part) break;
         parts.push(part);
@@ -74,7 +75,7 @@ export class Audience {
       }
       to++;
     }
-    if (to === from) return undefined;
+    if (to === from) return wait > 0 ? wait : undefined;
     const run = { from, to, payload: new SharedPayload(parts, to) };
     this.#lastRun = this.size > 1 ? run : undefined;
     this.#keepLess();

@@ -8,7 +8,7 @@
  */
 import type { GraphQLError } from 'graphql';
 import type { LaneEvent } from '../../schema/events.ts';
-import type { UserId } from '../../schema/ids.ts';
+import type { Millis, UserId } from '../../schema/ids.ts';
 import type { Loaded } from '../journal/lanes.ts';
 import type { Audience } from './audience.ts';
 import { type Behind, patiently, reachRing } from './catch-up.ts';
@@ -108,8 +108,8 @@ export class Follower implements Behind {
       if (this.#position < ring.first - 1) this.#fallBehind();
       else if (this.#position < ring.head) {
         const run = this.audience.run(this.#position, this.#gate.end, this.user);
-        if (!run) this.#waitForBudget();
-        if (!run || !this.#take(run.payload, run.to)) return;
+        if (typeof run === 'number') this.#waitForBudget(run);
+        if (typeof run !== 'object' || !this.#take(run.payload, run.to)) return;
       } else if (this.#caughtUpAt === SOMEWHERE) this.#catchUp();
       else {
         if (this.#caughtUpAt === NOTHING_OWED) this.#tellReceipts();
@@ -234,11 +234,9 @@ export class Follower implements Behind {
     return true;
   }
 
-  /** Comes back when the frame after its position may be made for its user, where that is what it waits for. */
-  #waitForBudget(): void {
-    const { feed, options } = this.#hub;
-    const ms = options.frames.wait(feed.ring.at(this.#position + 1), this.user);
-    if (ms === 0 || this.#isWaiting) return;
+  /** Comes back when the frame after its position may be made for its user. */
+  #waitForBudget(ms: Millis): void {
+    if (this.#isWaiting) return;
     this.#isWaiting = true;
     setTimeout(() => {
       this.#isWaiting = false;

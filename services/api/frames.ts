@@ -136,7 +136,12 @@ export class Frames {
 
   /** How long it is before this frame may be made for this user. 0 for most: only long lists are charged. */
   wait(source: Source, user: UserId): Millis {
-    return isLong(source) ? (this.#options.work?.wait(user) ?? 0) : 0;
+    return isLong(source) ? this.debt(user) : 0;
+  }
+
+  /** As `wait`, of a frame with a long list. */
+  debt(user: UserId): Millis {
+    return this.#options.work?.wait(user) ?? 0;
   }
 
   /**

@@ -9,6 +9,7 @@ import type { Journal, Stoppable } from '../journal/journal.ts';
 import type { Lanes } from '../journal/lanes.ts';
 import type { Logger } from '../logger.ts';
 import { Slots } from '../slots.ts';
+import { PAYERS } from './catch-up.ts';
 import { apiError } from './errors.ts';
 import type { GapReader } from './feed.ts';
 import type { Follower } from './follow.ts';
@@ -71,10 +72,11 @@ export class Gateway {
     this.#maxHubs = options.limits?.hubs ?? HUBS_MAX;
     const { signal } = this.#stopping;
     // Each that catches up may pause.
-    setMaxListeners(2 * CATCHING_UP.running, signal);
+    setMaxListeners(0, signal);
     this.#hubOptions = {
       ...options,
       slots: new Slots(CATCHING_UP),
+      payers: new Slots(PAYERS),
       ring: { events: options.limits?.ringEvents ?? RING_EVENTS, budget: { bytes: 0 } },
       answers: { bytes: 0 },
       catchUpMax: options.limits?.catchUpEvents ?? CATCH_UP_MAX,

@@ -1,8 +1,8 @@
 /** Who follows one lane in this process, and whose turn it is. It lives as long as somebody follows. */
 import type { LaneId } from '../../schema/ids.ts';
 import type { Loaded } from '../journal/lanes.ts';
-import type { Slots } from '../slots.ts';
 import { type AnswerBudget, Audience } from './audience.ts';
+import type { Turns } from './catch-up.ts';
 import { Feed, type FeedOptions } from './feed.ts';
 import { Follower } from './follow.ts';
 import type { Frames, Operation } from './frames.ts';
@@ -12,9 +12,8 @@ import type { ReceiptTable } from './receipt-table.ts';
 import type { Sink } from './sink.ts';
 
 /** What all hubs of a process share. */
-export interface HubOptions extends FeedOptions {
+export interface HubOptions extends FeedOptions, Pick<Turns, 'slots' | 'payers'> {
   readonly frames: Frames;
-  readonly slots: Slots;
   readonly answers: AnswerBudget;
   /** A reader that is further behind gets a `Reset`. */
   readonly catchUpMax: number;

@@ -11,6 +11,7 @@ import { lastSentBy } from '../lane/sent.ts';
 import type { Logger } from '../logger.ts';
 import type { Reads } from '../views/reads.ts';
 import { RUN_BYTES, RUN_PARTS } from './audience.ts';
+import type { Spent } from './catch-up.ts';
 import type { Frames, Operation } from './frames.ts';
 import type { InboxAnswers } from './inbox-answers.ts';
 import { namedIn } from './inbox-tail.ts';
@@ -41,8 +42,6 @@ export interface CatchUpParts {
   readonly answers: InboxAnswers;
   readonly counts: StreamCounts;
   readonly log: Logger;
-  /** Settles after so many milliseconds; rejects when the process stops. */
-  readonly pause: (ms: number) => Promise<void>;
   /** Where more events of a lane wait, a `Reset` takes their place. */
   readonly backlogMax: number;
 }
@@ -66,30 +65,35 @@ export interface Owing {
 }
 
 /** Settles when everything up to `upTo` was given or passed, or it is no longer `still`. Throws JournalUnavailable, HistoryUnavailable. */
-export async function catchUp(parts: CatchUpParts, owing: Owing): Promise<void> {
+export async function catchUp(parts: CatchUpParts, owing: Owing): Promise<'had' | Spent> {
   try {
-    await giveOwed(parts, owing);
+    return await giveOwed(parts, owing);
   } catch (error) {
     if (!(error instanceof PoisonedLane)) throw error;
     parts.log.error({ err: error, lane: owing.lane }, 'a poisoned lane cannot be given');
     if (owing.still()) await giveReset(parts, owing, owing.upTo, 'TOO_FAR_BEHIND');
+    return 'had';
   }
 }
 
-async function giveOwed(parts: CatchUpParts, owing: Owing): Promise<void> {
+async function giveOwed(parts: CatchUpParts, owing: Owing): Promise<'had' | Spent> {
   const { lane, user, upTo } = owing;
   const loaded = await stateOf(parts.lanes, lane, upTo);
   const sight = sightOf(loaded.lane, user, false);
-  if (!sight) return owing.pass(upTo);
+  if (!sight) owing.pass(upTo);
+  const after = sight && (await placeOf(parts, owing, loaded, sight));
+  if (!sight || after === undefined || !owing.still()) return 'had';
   const end = Math.min(upTo, sight.to);
-  const after = await placeOf(parts, owing, loaded, sight);
-  if (!owing.still()) return;
-  if (after === 'rebuilt') return giveReset(parts, owing, end, 'STORE_REBUILT');
-  if (after > upTo) return giveReset(parts, owing, end, 'AHEAD');
-  const from = Math.max(after, sight.from - 1);
-  if (end - from > parts.backlogMax) return giveReset(parts, owing, end, 'TOO_FAR_BEHIND');
-  if (from < end && !(await giveEvents(parts, owing, loaded, { from, end }))) return;
-  owing.pass(upTo);
+  const from = after === 'rebuilt' ? end : Math.max(after, sight.from - 1);
+  if (after === 'rebuilt') await giveReset(parts, owing, end, 'STORE_REBUILT');
+  else if (after > upTo) await giveReset(parts, owing, end, 'AHEAD');
+  else if (end - from > parts.backlogMax) await giveReset(parts, owing, end, 'TOO_FAR_BEHIND');
+  else {
+    const given = from < end ? await giveEvents(parts, owing, loaded, { from, end }) : 'given';
+    if (given === 'spent') return given;
+    if (given === 'given') owing.pass(upTo);
+  }
+  return 'had';
 }
 
 /** The lane's state at the event `seq` or later. */
@@ -196,38 +200,44 @@ async function giveReset(
   owing.pass(owing.upTo);
 }
 
-/** False: it is full, or gone. */
+/** `left`: it is full, or gone. */
+type Given = 'given' | 'left' | Spent;
+
 async function giveEvents(
-  { reads, answers, frames, pause }: CatchUpParts,
+  { reads, answers, frames }: CatchUpParts,
   owing: Owing,
   loaded: Loaded,
   { from, end }: { readonly from: number; readonly end: number },
-): Promise<boolean> {
+): Promise<Given> {
   const { lane, operation, user } = owing;
   let parts: Part[] = [];
   let bytes = 0;
   let last = from;
-  const give = (): boolean => {
+  const give = (): Given => {
     const payload = new SharedPayload(parts, 0);
     parts = [];
     bytes = 0;
-    return owing.give(payload, last);
+    return owing.give(payload, last) ? 'given' : 'left';
   };
-  const take = async (event: LaneEvent): Promise<boolean> => {
+  const take = async (event: LaneEvent): Promise<Given> => {
     if (event.seq !== last + 1) throw new Error(`lane ${lane}: event ${event.seq} came after event ${last}`);
     const frame = eventFrameOf(lane, event);
-    for (let ms = frames.wait(frame, user); ms > 0 && owing.still(); ms = frames.wait(frame, user)) await pause(ms);
+    if (frames.wait(frame, user) > 0) return give() === 'given' ? 'spent' : 'left';
     const answer = answers.of(operation, frame, user);
     const part = answer instanceof Promise ? await answer : answer;
-    if (!owing.still()) return false;
+    if (!owing.still()) return 'left';
     last = event.seq;
     if (part) parts.push(part);
     bytes += part?.utf8.byteLength ?? 0;
-    return (parts.length < RUN_PARTS && bytes < RUN_BYTES) || give();
+    return parts.length < RUN_PARTS && bytes < RUN_BYTES ? 'given' : give();
   };
   for await (const events of reads.gap(loaded, from)) {
-    if (!owing.still()) return false;
-    for (const event of events) if (event.seq > last && event.seq <= end && !(await take(event))) return false;
+    if (!owing.still()) return 'left';
+    for (const event of events) {
+      if (event.seq <= last || event.seq > end) continue;
+      const given = await take(event);
+      if (given !== 'given') return given;
+    }
     if (last >= end) break;
   }
   return give();

@@ -7,8 +7,7 @@
  */
 import type { GraphQLError } from 'graphql';
 import type { DeviceId, LaneId, Millis, UserId } from '../../schema/ids.ts';
-import type { Slots } from '../slots.ts';
-import { patiently } from './catch-up.ts';
+import { inTurn, type Turns } from './catch-up.ts';
 import { publicError } from './errors.ts';
 import type { Operation } from './frames.ts';
 import { type CatchUpParts, catchUp, type From } from './inbox-catch-up.ts';
@@ -27,8 +26,7 @@ const LEFT_MAX = 200;
 const NEWS_MAX = 1_000;
 
 /** What all readers of a process share. */
-export interface ReaderParts extends CatchUpParts {
-  readonly slots: Slots;
+export interface ReaderParts extends CatchUpParts, Turns {
   /** Where the feed is. */
   readonly place: () => InboxPlace;
   /** What the reader is to be told of marks before it is told that it has caught up. Never rejects. */
@@ -215,14 +213,18 @@ export class InboxReader {
 
   /** Never rejected. */
   async #read(lane: LaneId, owed: Owed): Promise<void> {
-    const { slots } = this.#parts;
     const still = (): boolean => this.#mode === 'open' && !this.#isParked && this.#owed?.get(lane) === owed;
     try {
       while (still()) {
         owed.held = [];
         const owing = this.#owing(lane, owed, still);
-        const read = () => slots.hold(this.user, async () => (still() ? catchUp(this.#parts, owing) : undefined));
-        await patiently({ options: this.#parts }, still, read);
+        const read = async () => {
+          const had = still() ? await catchUp(this.#parts, owing) : 'had';
+          // What comes while it waits for its budget is read with the rest.
+          if (had === 'spent') owed.held = undefined;
+          return had;
+        };
+        await inTurn(this.#parts, this.user, still, read);
         if (still() && this.#settle(lane, owed, owing.upTo)) return;
       }
     } catch (error) {

@@ -12,6 +12,7 @@ import { Unprojected } from '../unprojected-metrics.ts';
 import { Fresh } from '../views/fresh.ts';
 import type { Reads } from '../views/reads.ts';
 import type { Listing, UserLanes } from '../views/user-lanes.ts';
+import { PAYERS } from './catch-up.ts';
 import { apiError, badInput, publicError } from './errors.ts';
 import { Frames } from './frames.ts';
 import { InboxAnswers, SharedOperations } from './inbox-answers.ts';
@@ -105,7 +106,7 @@ export class Inboxes implements OpensStreams {
     const answers = new InboxAnswers(this.#frames);
     const { signal } = this.#stopping;
     // Each that reads may pause.
-    setMaxListeners(2 * READING.running, signal);
+    setMaxListeners(0, signal);
     const pause = (ms: number) => wait(ms, undefined, { signal, ref: false });
     this.#receipts = new InboxReceipts({ ...parts, index: this.#index, frames: this.#frames });
     this.#dispatch = new Dispatch({ ...parts, index: this.#index, frames: this.#frames, answers, pause });
@@ -118,6 +119,7 @@ export class Inboxes implements OpensStreams {
       answers,
       pause,
       slots: new Slots(READING),
+      payers: new Slots(PAYERS),
       place: () => this.#place(),
       marksFor: (reader, news, isFirst) => this.#receipts.marksFor(reader, news, isFirst),
       onEnd: (reader) => this.#left(reader),
