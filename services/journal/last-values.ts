@@ -72,7 +72,7 @@ export class LastValues<Key extends string, Value> {
   readonly #stops: Stoppable[] = [];
   /** Every record before it was seen. */
   #next = 1;
-  /** The record that was read last, and whether the stream may have lost it. */
+  /** The last record that was read, or written by this process, and whether the stream may have lost it. */
   #last: Place | undefined;
   #isDoubtful = false;
   /** While the stream is read anew, because it is another one than was read: those that it has. */
@@ -126,6 +126,7 @@ export class LastValues<Key extends string, Value> {
     }
     if (outcome?.kind !== 'stored')
       throw new JournalUnavailable(`not stored: ${outcome && 'message' in outcome ? outcome.message : 'no answer'}`);
+    this.#noteLast(outcome.revision, payload);
     this.#learn(key, { value, revision: outcome.revision });
     return 'stored';
   }
@@ -186,7 +187,10 @@ export class LastValues<Key extends string, Value> {
   async #compare(): Promise<void> {
     this.#isDoubtful = false;
     const last = this.#last;
-    if (!last) return;
+    if (!last) {
+      this.#next = 1;
+      return;
+    }
     try {
       const ask = () => readStanding(this.#questions, this.#options.stream, last.revision, (_, data) => idOf(data));
       const { why, standing } = await askWhyOther(last, ask, { isClustered: this.#link.isClustered });
@@ -196,6 +200,7 @@ export class LastValues<Key extends string, Value> {
       if (why === undefined) return;
       this.#log.warn({ reason: why }, `the stream of ${this.#options.what} is another one: it is read anew`);
       this.#anew = new Set();
+      this.#last = undefined;
     } catch (error) {
       this.#isDoubtful = true;
       throw error;
@@ -216,7 +221,11 @@ export class LastValues<Key extends string, Value> {
     if (parsed) this.#learn(parsed.key, { value: parsed.value, revision });
     else this.#log.error({ alarm: this.#options.alarm, revision }, `a record of ${this.#options.what} cannot be read`);
     this.#next = Math.max(this.#next, revision + 1);
-    this.#last = { revision: revisionOf(revision), id: idOf(answer.data) };
+    this.#noteLast(revision, answer.data);
+  }
+
+  #noteLast(revision: number, payload: Uint8Array): void {
+    if (revision >= (this.#last?.revision ?? 0)) this.#last = { revision: revisionOf(revision), id: idOf(payload) };
   }
 
   #parsed({ head, data }: Answer): { readonly key: Key; readonly value: Value } | undefined {
