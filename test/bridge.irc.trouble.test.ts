@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Present, placeOf } from '../bridge/irc/crowd.ts';
+import { type Present, placeOf, wayOf } from '../bridge/irc/crowd.ts';
 import type { Limits } from '../bridge/irc/limits.ts';
 import { type Irc, start } from '../bridge/irc/main.ts';
 import { createLogger } from '../services/logger.ts';
@@ -385,6 +385,9 @@ describe('who makes room', () => {
     const crowd = [one('b', { hasSpoken: true }), one('b'), one('b')];
     expect(placeOf([one('a'), ...crowd])).toBe(crowd[1]);
     expect(placeOf([one('a'), ...crowd.slice(0, 1), one('b', { hasSpoken: true })])).toBe(crowd[0]);
+    // Whoever has one address of IPv6 has a network of them.
+    const network = ['2001:db8::1', '2001:db8::2', '2001:db8::3'].map((address) => one(wayOf(address)));
+    expect(placeOf([one('192.0.2.1'), one('192.0.2.2'), ...network])).toBe(network[0]);
     expect(placeOf([one('a', { isStranger: false })])).toBeUndefined();
     const gone = one('c', { isClosing: true, isStranger: false });
     expect(placeOf([...crowd, gone])).toBe(gone);

@@ -5,7 +5,7 @@ import type { Counts } from '../../services/buckets.ts';
 import type { Logger } from '../../services/logger.ts';
 import { Capabilities } from './capabilities.ts';
 import { type CloseReason, Connection } from './connection.ts';
-import type { Present } from './crowd.ts';
+import { type Present, wayOf } from './crowd.ts';
 import type { Limits } from './limits.ts';
 import type { Line, Parsed } from './line.ts';
 import type { IrcMetrics } from './metrics.ts';
@@ -43,8 +43,9 @@ export class Client implements Present {
 
   constructor(parts: ClientParts) {
     this.#parts = parts;
-    this.address = parts.socket.remoteAddress ?? '';
-    this.#registration = new Registration(parts.url, this.#capabilities, this.address);
+    const { remoteAddress = '' } = parts.socket;
+    this.address = wayOf(remoteAddress);
+    this.#registration = new Registration(parts.url, this.#capabilities, remoteAddress);
     this.#connection = new Connection({
       ...parts,
       capabilities: this.#capabilities,

@@ -1,6 +1,8 @@
 /** Who makes room for a newcomer. Pure. */
+import { addressOf, groupOf } from '../../services/networks.ts';
 
 export interface Present {
+  /** As `wayOf` gives it. */
   readonly address: string;
   /** It is not known yet who it is. */
   readonly isStranger: boolean;
@@ -21,4 +23,10 @@ export function placeOf<P extends Present>(present: readonly P[]): P | undefined
   const most = Math.max(...counts.values());
   const crowd = strangers.filter(({ address }) => counts.get(address) === most);
   return present.find(({ isClosing }) => isClosing) ?? crowd.find(({ hasSpoken }) => !hasSpoken) ?? crowd[0];
+}
+
+/** What a client's address counts as, here as in the api: of IPv6 its network. */
+export function wayOf(address: string): string {
+  const parsed = addressOf(address);
+  return parsed ? groupOf(parsed) : address;
 }

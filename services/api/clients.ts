@@ -3,13 +3,10 @@
  * trusts: a client can write these headers itself.
  */
 import type { IncomingMessage } from 'node:http';
-import ipaddr from 'ipaddr.js';
-import { addressOf, isIn, type Network } from '../networks.ts';
+import { type Address, addressOf, groupOf, isIn, type Network } from '../networks.ts';
 
 /** Of a header, from its right: some 40 proxies in a row. */
 const MAX_CHARS = 2_048;
-/** One customer's network, usually: who has it has all the addresses in it. */
-const IPV6_GROUP_BITS = 64;
 /** A server of ours puts one of these on what it passes on for others. */
 const FORWARDING = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'via'];
 
@@ -39,7 +36,7 @@ export class Clients {
     return one !== undefined && others.every((other) => other === one) ? one : groupOf(peer);
   }
 
-  #clientOf(hops: readonly string[], peer: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6 {
+  #clientOf(hops: readonly string[], peer: Address): Address {
     let client = peer;
     for (const hop of [...hops].reverse()) {
       const address = addressOf(withoutPort(hop));
@@ -54,12 +51,6 @@ export class Clients {
 /** It came through a server that passes on for others. */
 export const isForwarded = ({ headers }: IncomingMessage): boolean =>
   FORWARDING.some((name) => headers[name] !== undefined);
-
-function groupOf(address: ipaddr.IPv4 | ipaddr.IPv6): string {
-  if (address instanceof ipaddr.IPv4) return address.toString();
-  const bytes = address.toByteArray().map((byte, i) => (i < IPV6_GROUP_BITS / 8 ? byte : 0));
-  return new ipaddr.IPv6(bytes).toString();
-}
 
 /** `192.0.2.7:4711`, `[2001:db8::1]:4711`, `[2001:db8::1]`. */
 const withoutPort = (hop: string): string =>
