@@ -1,6 +1,7 @@
 /** `lanes user revoke`, with MongoDB away: every api knows it, and so do those that start later. */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { connect } from 'node:net';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
@@ -58,6 +59,26 @@ async function lanes(...words: readonly string[]): Promise<{ readonly code: numb
 }
 
 describe('a user that is revoked', () => {
+  it('does nothing by a request that was begun before and ends later', async () => {
+    const token = await issued('late', Date.now() - 3_600_000);
+    const body = JSON.stringify({ query: ME });
+    const socket = connect(one().port, '127.0.0.1');
+    let answer = '';
+    socket.on('data', (bytes) => {
+      answer += bytes.toString('latin1');
+    });
+    socket.write(
+      `POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer ${token}\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 5)}`,
+    );
+    expect((await post(one(), ME, {}, { token })).status).toBe(200);
+    expect((await lanes('user', 'revoke', 'late')).code).toBe(0);
+    await until(async () => (await post(one(), ME, {}, { token })).status === 401);
+    socket.write(body.slice(5));
+    await until(() => answer.includes('\r\n\r\n'));
+    expect(answer).toMatch(/^HTTP\/1\.1 401 /);
+    socket.destroy();
+  });
+
   it('comes in at no api, loses what is open within 2 s, and comes in again with a newer token', async () => {
     const id = `c-${randomUUID()}`;
     const [hour, now] = [Date.now() - 3_600_000, Date.now()];

@@ -99,6 +99,9 @@ export class HttpDoor {
     if (body.kind === 'gone') return;
     if (body.kind === 'too-large') return refuse(response, 413, badInput('request', 'a body of at most 256 KiB'));
     if (body.kind === 'bad') return refuse(response, 400, badInput('request', `a body in ${body.rule}`));
+    // It may have come long after its token was looked at.
+    if (this.#parts.admission.standingOf(identity) !== 'good')
+      return refuse(response, 401, apiError('UNAUTHENTICATED', 'The token is no longer good.'));
     const params = paramsOf(body.value);
     if (params instanceof GraphQLError) return refuse(response, 400, params);
     await this.#run(request, response, params, identity, startedAt);
