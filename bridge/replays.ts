@@ -82,14 +82,14 @@ export class Replays {
   /** Throws JournalUnavailable, PoisonedLane. */
   async start(app: AppId, { conversationId, after, upTo }: ReplayAsk): Promise<ReplayAnswer> {
     const feed = this.#parts.feedOf(app);
-    const ofApp = [...this.#running.values()].filter((one) => one === app).length;
-    const isBusy = ofApp >= OF_ONE_APP || this.#running.size >= OF_ALL;
     if (feed && feed.bytes > ROOM_SHARE * feed.maxBytes) {
       this.#parts.onShort(app);
       return { kind: 'busy', retryAfterMs: RETRY_AFTER_MS };
     }
-    if (!feed || isBusy) return { kind: 'busy', retryAfterMs: RETRY_AFTER_MS };
+    if (!feed || this.#isBusy(app)) return { kind: 'busy', retryAfterMs: RETRY_AFTER_MS };
     const loaded = await this.#parts.lanes.fresh(conversationId);
+    // Others may have begun meanwhile.
+    if (this.#isBusy(app)) return { kind: 'busy', retryAfterMs: RETRY_AFTER_MS };
     const sight = sightOf(loaded.lane, userOfApp(app), feed.seesAll);
     // Who has left asks as a stranger does.
     if (!sight || Number.isFinite(sight.to)) return { kind: 'not-found' };
@@ -102,6 +102,11 @@ export class Replays {
       .finally(() => this.#running.delete(run));
     this.#running.set(run, app);
     return { kind: 'started', replayId, from, to };
+  }
+
+  #isBusy(app: AppId): boolean {
+    const ofApp = [...this.#running.values()].filter((one) => one === app).length;
+    return ofApp >= OF_ONE_APP || this.#running.size >= OF_ALL;
   }
 
   async stop(): Promise<void> {

@@ -170,6 +170,21 @@ describe('the stream of an integration', () => {
     expect(live.got.map(({ type }) => type)).not.toContain('Reset');
   }, 90_000);
 
+  it('takes two replays of an integration at a time, also where many are asked for at once', async () => {
+    const { scribe } = bridging;
+    const live = new Reader(await bridging.enter(await bridging.add('many1')), 'many1');
+    await live.open();
+    await scribe.create(laneId('r2'), 'app_many1');
+    await large('r2', 20);
+    await live.read((got) => got.some(({ seq }) => seq === 21));
+    const asked = Array.from({ length: 20 }, () =>
+      pump.replay(app('many1'), { conversationId: laneId('r2'), after: 0 }),
+    );
+    const kinds = (await Promise.all(asked)).map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === 'started')).toHaveLength(2);
+    expect(kinds.filter((kind) => kind === 'busy')).toHaveLength(18);
+  }, 60_000);
+
   it('says how far behind an integration is', async () => {
     const { scribe } = bridging;
     const reader = new Reader(await bridging.enter(await bridging.add('lag1')), 'lag1');
