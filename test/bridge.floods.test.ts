@@ -19,7 +19,7 @@ import { until } from './support/scribe.ts';
 const CHILD = fileURLToPath(new URL('./support/flood-process.ts', import.meta.url));
 const COMMANDS = 40;
 const ROWS = 4;
-const ANSWER_MS = 20_000;
+const ANSWER_MS = 15_000;
 
 let doors: Doors;
 let bridge: Running;
@@ -78,15 +78,23 @@ async function latencies(): Promise<number[]> {
   const all: number[] = [];
   const stream = `$JS.API.STREAM.INFO.${appStream(app(quiet.app))}`;
   const asking = connection.request(stream, '', { timeout: ANSWER_MS });
+  let lost = 0;
   const row = async (): Promise<void> => {
     for (let i = 0; i < COMMANDS / ROWS; i++) {
       const startedAt = performance.now();
-      const answer = await ask('send', { conversationId, clientKey: newKey(), text: 'still here' });
-      expect(answer).toHaveProperty('accepted');
+      const command = { conversationId, clientKey: newKey(), text: 'still here' };
+      // As every client does that has no answer: the same again. The connection that had it may have been cut off.
+      const again = (): Promise<unknown> => {
+        lost++;
+        return ask('send', command);
+      };
+      expect(await ask('send', command).catch(again)).toHaveProperty('accepted');
       all.push(performance.now() - startedAt);
     }
   };
   await Promise.all(Array.from({ length: ROWS }, row));
+  // Of a machine that has no time for the bridge one connection is cut off, with what was in it; not one after the other.
+  expect(lost).toBeLessThanOrEqual(ROWS);
   expect((await asking).json()).toMatchObject({ config: { name: appStream(app(quiet.app)) } });
   return all.sort((a, b) => a - b);
 }

@@ -73,12 +73,16 @@ describe('the doctor', { timeout: 120_000 }, () => {
     }
   });
 
-  it('names streams with too few replicas', async () => {
+  it('names streams with too few replicas', { timeout: 150_000 }, async () => {
     const { servers, user, password } = cluster.nats.address();
     const nc = await connect({ servers: [...servers], user: user ?? '', pass: password ?? '' });
-    const { streams } = await nc.jetstreamManager();
-    const { config } = await streams.info(laneStream(1));
-    await streams.update(laneStream(1), { ...config, num_replicas: 1 });
+    const lowered = async (): Promise<boolean> => {
+      const { streams } = await nc.jetstreamManager();
+      const { config } = await streams.info(laneStream(1));
+      return (await streams.update(laneStream(1), { ...config, num_replicas: 1 })).config.num_replicas === 1;
+    };
+    // The stream may have no leader yet.
+    await until(() => lowered().catch(() => false), Boolean, 60_000);
     await nc.close();
     await until(
       doctor,
