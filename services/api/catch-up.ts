@@ -4,8 +4,9 @@ import type { UserId } from '../../schema/ids.ts';
 import type { Slots } from '../slots.ts';
 import { RUN_BYTES, RUN_PARTS } from './audience.ts';
 import { codeOf, publicError } from './errors.ts';
+import type { FeedOptions } from './feed.ts';
 import type { Frames, Operation } from './frames.ts';
-import type { Hub, HubOptions } from './hub.ts';
+import type { Hub } from './hub.ts';
 import { type Part, SharedPayload } from './sink.ts';
 import type { EventFrame } from './sources.ts';
 
@@ -23,7 +24,7 @@ export const PAYERS = { running: Number.POSITIVE_INFINITY, each: 1 };
 /** `spent`: the reader's user may have no more made for now. */
 export type Spent = 'spent';
 /** What all readers of a process that catch up share. */
-export interface Turns extends Pick<HubOptions, 'log' | 'pause'> {
+export interface Turns extends Pick<FeedOptions, 'log' | 'pause'> {
   readonly frames: Frames;
   /** Places to read in. */
   readonly slots: Slots;
@@ -83,7 +84,7 @@ export async function inTurn<T>(
 
 /** Again while the store is out of reach. Undefined: the answer is no longer wanted. */
 export async function patiently<T>(
-  { options: { log, pause } }: { readonly options: Pick<HubOptions, 'log' | 'pause'> },
+  { options: { log, pause } }: { readonly options: Pick<FeedOptions, 'log' | 'pause'> },
   still: () => boolean,
   read: () => Promise<T>,
 ): Promise<T | undefined> {

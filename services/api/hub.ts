@@ -5,15 +5,14 @@ import { type AnswerBudget, Audience } from './audience.ts';
 import type { Turns } from './catch-up.ts';
 import { Feed, type FeedOptions } from './feed.ts';
 import { Follower } from './follow.ts';
-import type { Frames, Operation } from './frames.ts';
+import type { Operation } from './frames.ts';
 import type { Viewer } from './gate.ts';
 import type { ReceiptFeed } from './receipt-feed.ts';
 import type { ReceiptTable } from './receipt-table.ts';
 import type { Sink } from './sink.ts';
 
 /** What all hubs of a process share. */
-export interface HubOptions extends FeedOptions, Pick<Turns, 'slots' | 'payers'> {
-  readonly frames: Frames;
+export interface HubOptions extends FeedOptions, Turns {
   readonly answers: AnswerBudget;
   /** A reader that is further behind gets a `Reset`. */
   readonly catchUpMax: number;

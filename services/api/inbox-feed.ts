@@ -6,7 +6,7 @@ import { type Millis, type Revision, revisionOf } from '../../schema/ids.ts';
 import { type Journal, JournalUnavailable, type Stoppable, type StoredRecord } from '../journal/journal.ts';
 import type { Logger } from '../logger.ts';
 import type { Unprojected } from '../unprojected-metrics.ts';
-import { Fresh } from '../views/fresh.ts';
+import { Fresh } from '../journal/fresh.ts';
 import { HistoryUnavailable } from '../views/history.ts';
 import type { UserLanes } from '../views/user-lanes.ts';
 import { type InboxPlace, printOf } from './inbox-cursor.ts';

@@ -4,9 +4,9 @@
  */
 import type { DeviceId, LaneId, Millis, Seq, UserId } from '../../schema/ids.ts';
 import { partitionOf } from '../../schema/subjects.ts';
+import type { Fresh } from '../journal/fresh.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Devices } from '../views/devices.ts';
-import type { Fresh } from '../views/fresh.ts';
 import { HistoryUnavailable } from '../views/history.ts';
 import type { Progress, ReceiptBoard } from '../views/receipts.ts';
 import type { ListedLane, Listing } from '../views/user-lanes.ts';

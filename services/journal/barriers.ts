@@ -9,6 +9,7 @@
 import { barrierSubject } from '../../schema/subjects.ts';
 import { outcomeOf } from './append-outcome.ts';
 import type { Questions } from './ask.ts';
+import { Fresh } from './fresh.ts';
 import { JournalUnavailable } from './journal.ts';
 import { headersOf } from './message.ts';
 
@@ -19,14 +20,9 @@ const AGAIN_MS = 50;
 const ANSWER_MS = 500;
 const RECENT_MS = 1_000;
 
-interface Raising {
-  readonly running: Promise<number>;
-  next: Promise<number> | undefined;
-}
-
 export class Barriers {
   readonly #questions: Pick<Questions, 'publish'>;
-  readonly #raising = new Map<number, Raising>();
+  readonly #raised = new Fresh<number, number | undefined>((partition) => this.#raise(partition));
   /** When the last one of each partition was taken. */
   readonly #takenAt = new Map<number, number>();
 
@@ -38,13 +34,8 @@ export class Barriers {
    * A stream sequence of the partition that is above everything acknowledged before this call. Calls of one moment share one
    * barrier. Undefined: the stream is full, and takes no barrier either. Throws JournalUnavailable.
    */
-  async above(partition: number): Promise<number | undefined> {
-    const raising = this.#raising.get(partition);
-    if (!raising) return raisedOf(await this.#start(partition));
-    // The one under way may have been stored before this call: only one that is sent from now on will do.
-    const start = (): Promise<number> => this.#start(partition);
-    raising.next ??= raising.running.then(start, start);
-    return raisedOf(await raising.next);
+  above(partition: number): Promise<number | undefined> {
+    return this.#raised.ask(partition);
   }
 
   /** Settles where a quorum took one within the last second, or takes one now. Throws JournalUnavailable. */
@@ -53,16 +44,7 @@ export class Barriers {
       await this.above(partition);
   }
 
-  #start(partition: number): Promise<number> {
-    const running = this.#raise(partition).finally(() => {
-      const now = this.#raising.get(partition);
-      if (now?.running === running && !now.next) this.#raising.delete(partition);
-    });
-    this.#raising.set(partition, { running, next: undefined });
-    return running;
-  }
-
-  async #raise(partition: number): Promise<number> {
+  async #raise(partition: number): Promise<number | undefined> {
     const until = performance.now() + TRYING_MS;
     for (;;) {
       const outcome = await this.#append(partition);
@@ -71,7 +53,7 @@ export class Barriers {
           this.#takenAt.set(partition, performance.now());
           return outcome.revision;
         case 'full':
-          return FULL;
+          return undefined;
         case 'conflict':
         case 'busy':
         case 'unknown':
@@ -98,5 +80,3 @@ export class Barriers {
 
 const EMPTY = new Uint8Array();
 const ROLLUP = headersOf('Nats-Rollup: sub');
-const FULL = 0;
-const raisedOf = (sequence: number): number | undefined => (sequence === FULL ? undefined : sequence);

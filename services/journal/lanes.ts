@@ -6,6 +6,7 @@ import { type LaneId, type Revision, revisionOf } from '../../schema/ids.ts';
 import { emptyLane, evolve, type Lane, weightOf } from '../lane/lane.ts';
 import { laneOfSnapshot, snapshotOf } from '../lane/snapshot.ts';
 import type { Logger } from '../logger.ts';
+import { Fresh } from './fresh.ts';
 import { type Journal, JournalUnavailable, type StoredRecord } from './journal.ts';
 import { readLane } from './read-lane.ts';
 
@@ -51,7 +52,7 @@ export class Lanes {
   /** In order of use, the longest unused first. */
   readonly #cache = new Map<LaneId, Entry>();
   readonly #loading = new Map<LaneId, Promise<Loaded>>();
-  readonly #checking = new Map<LaneId, { running: Promise<Loaded>; next: Promise<Loaded> | undefined }>();
+  readonly #checks = new Fresh<LaneId, Loaded>((id) => this.#check(id));
   #snapshotWrites = 0;
   /** Counts them: behind each new one may be a store that was restored, or made anew. */
   #connection = 0;
@@ -80,14 +81,7 @@ export class Lanes {
    * Throws JournalUnavailable, PoisonedLane.
    */
   fresh(id: LaneId): Promise<Loaded> {
-    const checking = this.#checking.get(id);
-    if (!checking) return this.#startCheck(id);
-    // The read under way may have been answered before this call: only one that begins now will do.
-    checking.next ??= checking.running.then(
-      () => this.#startCheck(id),
-      () => this.#startCheck(id),
-    );
-    return checking.next;
+    return this.#checks.ask(id);
   }
 
   /**
@@ -140,15 +134,6 @@ export class Lanes {
     if (!entry) return;
     this.#cache.delete(id);
     this.#weight -= entry.weight;
-  }
-
-  #startCheck(id: LaneId): Promise<Loaded> {
-    const running = this.#check(id).finally(() => {
-      const now = this.#checking.get(id);
-      if (now?.running === running && !now.next) this.#checking.delete(id);
-    });
-    this.#checking.set(id, { running, next: undefined });
-    return running;
   }
 
   async #check(id: LaneId): Promise<Loaded> {

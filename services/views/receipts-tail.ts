@@ -4,13 +4,13 @@
  */
 import { type Revision, revisionOf } from '../../schema/ids.ts';
 import type { Mark } from '../../schema/receipts.ts';
+import { Fresh } from '../journal/fresh.ts';
 import { JournalUnavailable } from '../journal/journal.ts';
 import type { Place } from '../journal/place.ts';
 import type { ReceiptLog } from '../journal/receipts.ts';
 import type { Logger } from '../logger.ts';
 import type { Unprojected } from '../unprojected-metrics.ts';
 import { HistoryUnavailable } from './ask.ts';
-import { Fresh } from './fresh.ts';
 import { Overlay } from './receipts-overlay.ts';
 
 const BATCH_RECORDS = 100;

@@ -5,13 +5,13 @@ import type { Db } from 'mongodb';
 import { type DeviceId, type LaneId, type Millis, revisionOf, seqOf, type UserId } from '../../schema/ids.ts';
 import type { Mark } from '../../schema/receipts.ts';
 import { partitionOf } from '../../schema/subjects.ts';
+import { Fresh } from '../journal/fresh.ts';
 import { JournalUnavailable, type Stoppable } from '../journal/journal.ts';
 import type { ReceiptLog } from '../journal/receipts.ts';
 import type { Logger } from '../logger.ts';
 import { Unprojected } from '../unprojected-metrics.ts';
 import { askMongo, HistoryUnavailable } from './ask.ts';
 import type { Mongo } from './connect.ts';
-import { Fresh } from './fresh.ts';
 import type { Overlay, Placed } from './receipts-overlay.ts';
 import {
   readDeviceMarks,

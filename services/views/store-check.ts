@@ -6,12 +6,12 @@
 import type { Db } from 'mongodb';
 import { type LaneId, revisionOf } from '../../schema/ids.ts';
 import { partitionOf } from '../../schema/subjects.ts';
+import { Fresh } from '../journal/fresh.ts';
 import { type Journal, JournalUnavailable, type Stoppable } from '../journal/journal.ts';
 import type { Place } from '../journal/place.ts';
 import type { Logger } from '../logger.ts';
 import { askMongo } from './ask.ts';
 import type { Mongo } from './connect.ts';
-import { Fresh } from './fresh.ts';
 import { readGeneration } from './generation.ts';
 import { eventId, generationOf, positionId, positionsOf } from './views.ts';
 
