@@ -21,13 +21,8 @@ export interface StreamInfo {
   };
 }
 
-interface MessageGet {
-  readonly message: { readonly seq: number; readonly data?: string; readonly time: string };
-}
-
 const NAME_IN_USE = 10058;
 const NO_STREAM = 10059;
-const NO_MESSAGE = 10037;
 
 /** Undefined: there is no such stream. Throws JournalUnavailable, ApiRefusal. */
 export async function readStream(
@@ -97,11 +92,9 @@ export async function readLast(
     };
   }
   try {
-    const { message } = await questions.api<MessageGet>(`STREAM.MSG.GET.${stream}`, { last_by_subj: subject });
-    const body = jsonOf(Buffer.from(message.data ?? '', 'base64'));
-    return { at: message.seq, storedAt: Date.parse(message.time), body };
+    const stored = await questions.stored(stream, { last_by_subj: subject });
+    return stored && { at: stored.seq, storedAt: Date.parse(stored.time), body: jsonOf(stored.data) };
   } catch (error) {
-    if (error instanceof ApiRefusal && error.code === NO_MESSAGE) return undefined;
     throw error instanceof ApiRefusal ? new JournalUnavailable(error.message, { cause: error }) : error;
   }
 }

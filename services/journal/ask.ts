@@ -11,6 +11,8 @@ import { type Answer, answerOf, headerOf, jsonOf, numberOf, statusOf, statusText
 const STALLED_MS = 2_000;
 /** Of several servers, one that may be frozen was asked: after so long the next one is, if it is not the same again. */
 const OTHER_MS = 1_000;
+/** JetStream's own number for a message that is not there. */
+const NO_MESSAGE = 10037;
 /** What JetStream says where it, or a stream, has no leader now, or too few servers are there to place a stream on. */
 const NOT_NOW = [10005, 10008, 10009, 10118];
 /** A read that finds the connection down waits for it: most outages are shorter than a reader's patience. */
@@ -29,6 +31,17 @@ class NoAnswer extends JournalUnavailable {
   constructor(why = 'it does not answer') {
     super(`the store cannot be read now: ${why}`);
   }
+}
+
+interface MessageThere {
+  readonly subject: string;
+  readonly seq: number;
+  readonly time: string;
+  readonly data?: string;
+}
+/** A stored message, whole. */
+export interface StoredMessage extends Omit<MessageThere, 'data'> {
+  readonly data: Uint8Array;
 }
 
 export interface Batch {
@@ -103,6 +116,17 @@ export class Questions {
     throw new ApiRefusal(errorCode, description);
   }
 
+  /** One message as the stream's leader has it (`STREAM.MSG.GET`); undefined: there is none. Throws as `api` does. */
+  async stored(stream: string, request: Record<string, unknown>): Promise<StoredMessage | undefined> {
+    try {
+      const { message } = await this.api<{ message: MessageThere }>(`STREAM.MSG.GET.${stream}`, request);
+      return { ...message, data: Buffer.from(message.data ?? '', 'base64') };
+    } catch (error) {
+      if (error instanceof ApiRefusal && error.code === NO_MESSAGE) return undefined;
+      throw error;
+    }
+  }
+
   /** Publishes into a stream that is not a lane's; the answer is what `api` gives. */
   async publish(
     subject: string,
@@ -168,6 +192,12 @@ export class ApiRefusal extends Error {
     this.code = code;
   }
 }
+
+/** A refused read, too, says nothing about what is stored. */
+export const asUnavailable = (error: unknown): unknown =>
+  error instanceof ApiRefusal
+    ? new JournalUnavailable(`the store cannot be read now: ${error.message}`, { cause: error })
+    : error;
 
 class OneAnswer implements Asker {
   readonly deadline: number;

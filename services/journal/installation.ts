@@ -18,7 +18,6 @@ import {
 } from './topology.ts';
 
 /** JetStream's own numbers for what was asked and is not so. */
-const NO_MESSAGE = 10037;
 const NAME_IN_USE = 10058;
 const NO_ROOM = [10023, 10047, 10122];
 /** A server without room for two of a stream refuses the second of two starts while it makes the first's: looked for so often. */
@@ -124,14 +123,8 @@ async function readPartitions(
 }
 
 async function readStoredPartitions(questions: Questions): Promise<number | undefined> {
-  try {
-    const request = { last_by_subj: PARTITIONS_KEY };
-    const answer = await questions.api<{ message: { data: string } }>(`STREAM.MSG.GET.${INSTALLATION_STREAM}`, request);
-    return Number(Buffer.from(answer.message.data, 'base64').toString());
-  } catch (error) {
-    if (error instanceof ApiRefusal && error.code === NO_MESSAGE) return undefined;
-    throw error;
-  }
+  const stored = await questions.stored(INSTALLATION_STREAM, { last_by_subj: PARTITIONS_KEY });
+  return stored && Number(Buffer.from(stored.data).toString());
 }
 
 /** The first start fixes the number; of two that start at once, one. */

@@ -3,8 +3,7 @@
  * had an older copy put back, gives the same sequences again to other records: by the sequence alone nobody would notice.
  */
 import type { Millis, Revision } from '../../schema/ids.ts';
-import { ApiRefusal, type Questions } from './ask.ts';
-import { JournalUnavailable } from './journal.ts';
+import { asUnavailable, type Questions } from './ask.ts';
 
 /** Of the record `revision`: its id. Null: it has none that this version can read. */
 export type RecordId = string | null;
@@ -32,15 +31,10 @@ export interface Standing {
 interface StreamInfo {
   readonly state: { readonly messages: number; readonly first_seq: number; readonly last_seq: number };
 }
-interface MessageGet {
-  readonly message: { readonly subject: string; readonly data?: string };
-}
-
-const NO_MESSAGE = 10037;
 
 /** Throws JournalUnavailable. */
 export async function readStanding(
-  questions: Pick<Questions, 'api'>,
+  questions: Pick<Questions, 'api' | 'stored'>,
   stream: string,
   sequence: number,
   idOf: (subject: string, payload: Uint8Array) => RecordId,
@@ -49,26 +43,10 @@ export async function readStanding(
     const { state } = await questions.api<StreamInfo>(`STREAM.INFO.${stream}`);
     const first = state.messages > 0 ? state.first_seq : state.last_seq + 1;
     const isInside = sequence >= first && sequence <= state.last_seq;
-    const id = isInside ? await readId(questions, stream, sequence, idOf) : undefined;
-    return { first, end: state.last_seq, id };
+    const stored = isInside ? await questions.stored(stream, { seq: sequence }) : undefined;
+    return { first, end: state.last_seq, id: stored && idOf(stored.subject, stored.data) };
   } catch (error) {
-    if (!(error instanceof ApiRefusal)) throw error;
-    throw new JournalUnavailable(`the store cannot be read now: ${error.message}`, { cause: error });
-  }
-}
-
-async function readId(
-  questions: Pick<Questions, 'api'>,
-  stream: string,
-  sequence: number,
-  idOf: (subject: string, payload: Uint8Array) => RecordId,
-): Promise<RecordId | undefined> {
-  try {
-    const { message } = await questions.api<MessageGet>(`STREAM.MSG.GET.${stream}`, { seq: sequence });
-    return idOf(message.subject, Buffer.from(message.data ?? '', 'base64'));
-  } catch (error) {
-    if (error instanceof ApiRefusal && error.code === NO_MESSAGE) return undefined;
-    throw error;
+    throw asUnavailable(error);
   }
 }
 

@@ -10,9 +10,9 @@ import {
   laneSubjects,
   partitionOf,
 } from '../../schema/subjects.ts';
-import { ApiRefusal, type Questions } from './ask.ts';
+import { asUnavailable, type Questions } from './ask.ts';
 import { Barriers } from './barriers.ts';
-import { JournalUnavailable, type ReadOptions, type ReadResult, type StoredRecord } from './journal.ts';
+import type { ReadOptions, ReadResult, StoredRecord } from './journal.ts';
 import { lagged } from './lagging.ts';
 import type { Link } from './link.ts';
 import { headerOf, numberOf, recordFrom, storedRecordOf } from './message.ts';
@@ -22,14 +22,10 @@ const BATCH_RECORDS = 1_000;
 export const BATCH_BYTES = 4 * 1024 * 1024;
 /** Lanes in one question for last revisions. The server gives up at 1,024. */
 const LANES_PER_QUESTION = 500;
-const NO_MESSAGE = 10037;
 /** The last record of a lane is looked for in the last so many places, then in so many times as many. */
 const FIRST_LOOK_BACK = 4;
 const LOOK_FARTHER = 8;
 
-interface MessageGet {
-  readonly message: { readonly subject: string; readonly seq: number; readonly data?: string; readonly time: string };
-}
 interface StreamInfo {
   readonly total?: number;
   readonly state: { readonly last_seq: number; readonly subjects?: Readonly<Record<string, number>> };
@@ -133,14 +129,8 @@ export class Reads {
   }
 
   async #fromLeader(partition: number, request: Record<string, unknown>): Promise<StoredRecord | undefined> {
-    try {
-      const { message } = await this.#questions.api<MessageGet>(`STREAM.MSG.GET.${laneStream(partition)}`, request);
-      const payload = Buffer.from(message.data ?? '', 'base64');
-      return recordFrom(laneOfSubject(message.subject), message.seq, message.time, payload);
-    } catch (error) {
-      if (error instanceof ApiRefusal && error.code === NO_MESSAGE) return undefined;
-      throw asUnavailable(error);
-    }
+    const stored = await this.#orUnavailable(this.#questions.stored(laneStream(partition), request));
+    return stored && recordFrom(laneOfSubject(stored.subject), stored.seq, stored.time, stored.data);
   }
 
   /** Last revisions of lanes of one partition. */
@@ -225,9 +215,3 @@ export class Reads {
 
 const chunksOf = <T>(all: readonly T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));
-
-/** A refused read, too, says nothing about what is stored. */
-const asUnavailable = (error: unknown): unknown =>
-  error instanceof ApiRefusal
-    ? new JournalUnavailable(`the store cannot be read now: ${error.message}`, { cause: error })
-    : error;
