@@ -1,5 +1,6 @@
 /** Keeps one process running: started again when it ends, later and later while it keeps ending. */
 import type { Logger } from '../logger.ts';
+import { pause } from '../persist.ts';
 import type { Exit } from './process.ts';
 
 const FIRST_MS = 200;
@@ -66,17 +67,4 @@ export async function keepRunning(
       await current?.stop();
     },
   };
-}
-
-/** Settles after `ms`, or at once when `stopping` is. */
-function pause(ms: number, stopping: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      stopping.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    stopping.addEventListener('abort', done);
-  });
 }

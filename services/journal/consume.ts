@@ -8,6 +8,7 @@
  */
 import { type Revision, revisionOf } from '../../schema/ids.ts';
 import type { Logger } from '../logger.ts';
+import { pause } from '../persist.ts';
 import { JournalUnavailable } from './journal.ts';
 import type { Link } from './link.ts';
 import { LiveTail, POLL_MS } from './live-tail.ts';
@@ -205,17 +206,4 @@ class StreamReader<T extends Placed> {
 function unavailableOf(error: unknown): JournalUnavailable {
   if (error instanceof JournalUnavailable) return error;
   throw error;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-    if (signal.aborted) done();
-  });
 }
