@@ -1,21 +1,15 @@
 /** `lanes resume bridge` */
 import { resumeBridge } from '../../bridge/resume.ts';
-import { type Config, ConfigError } from '../config.ts';
+import { ConfigError } from '../config.ts';
 import { openIntegrations } from '../journal/integrations-jetstream.ts';
 import { openJetStreamJournal } from '../journal/jetstream.ts';
 import { openLink } from '../journal/link.ts';
-import type { Target } from '../journal/resume.ts';
-import type { Logger } from '../logger.ts';
-import { giveUp } from './resume.ts';
+import { giveUp, type With } from './resume.ts';
 
 const CONNECT_MS = 10_000;
 
-export async function resuming(
-  { nats, natsBridge, partitions, storeBytes: maxBytes }: Config,
-  log: Logger,
-  target: Target,
-  use: (resume: (partition: number) => Promise<string | undefined>) => Promise<number>,
-): Promise<number> {
+export const resuming: With = async (config, log, target, use) => {
+  const { nats, natsBridge, partitions, storeBytes: maxBytes } = config;
   if (natsBridge === null) throw new ConfigError('LANES_NATS_BRIDGE_USER is not set: the places are in its account');
   const signal = AbortSignal.timeout(CONNECT_MS);
   const closing: (() => Promise<void>)[] = [];
@@ -41,4 +35,4 @@ export async function resuming(
   } finally {
     for (const close of closing.reverse()) await close();
   }
-}
+};

@@ -1,17 +1,9 @@
 /** `lanes resume notifier` */
-import type { Config } from '../config.ts';
-import type { Target } from '../journal/resume.ts';
-import type { Logger } from '../logger.ts';
 import { resumeNotifier } from '../notifier/resume.ts';
 import { withStores } from '../projector/stores.ts';
-import { giveUp } from './resume.ts';
+import { giveUp, type With } from './resume.ts';
 
-export const resuming = (
-  config: Config,
-  log: Logger,
-  target: Target,
-  use: (resume: (partition: number) => Promise<string | undefined>) => Promise<number>,
-): Promise<number> =>
+export const resuming: With = (config, log, target, use) =>
   withStores(config, log, 'resume', (stores) =>
     use(async (partition) => {
       const resumed = await resumeNotifier(stores, partition, target, giveUp());

@@ -1,18 +1,10 @@
 /** `lanes resume receipts` */
-import type { Config } from '../config.ts';
 import { openJetStreamReceipts } from '../journal/receipts-jetstream.ts';
-import type { Target } from '../journal/resume.ts';
-import type { Logger } from '../logger.ts';
 import { resumeReceipts } from '../projector/resume.ts';
 import { withStores } from '../projector/stores.ts';
-import { giveUp } from './resume.ts';
+import { giveUp, type With } from './resume.ts';
 
-export const resuming = (
-  config: Config,
-  log: Logger,
-  target: Target,
-  use: (resume: (partition: number) => Promise<string | undefined>) => Promise<number>,
-): Promise<number> =>
+export const resuming: With = (config, log, target, use) =>
   withStores(config, log, 'resume', async ({ mongo }) => {
     const { nats, partitions } = config;
     const receipts = await openJetStreamReceipts({ ...nats, partitions, log, name: 'resume receipts' });

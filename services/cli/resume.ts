@@ -8,7 +8,13 @@ import { type Command, complain, type Given, say, UsageError } from './command.t
 
 /** What became of one partition, in words; undefined: it does not stand still. */
 type Resume = (partition: number) => Promise<string | undefined>;
-type With = (config: Config, log: Logger, target: Target, use: (resume: Resume) => Promise<number>) => Promise<number>;
+/** Opens what a service's places are in, lends `resume` to `use`, and closes it. */
+export type With = (
+  config: Config,
+  log: Logger,
+  target: Target,
+  use: (resume: Resume) => Promise<number>,
+) => Promise<number>;
 
 const ANSWER_MS = 10 * 60_000;
 
