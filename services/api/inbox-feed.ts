@@ -3,10 +3,10 @@
  * live copies a partition, however many users and lanes. It runs while somebody has an inbox open.
  */
 import { type Millis, type Revision, revisionOf } from '../../schema/ids.ts';
+import { Fresh } from '../journal/fresh.ts';
 import { type Journal, JournalUnavailable, type Stoppable, type StoredRecord } from '../journal/journal.ts';
 import type { Logger } from '../logger.ts';
 import type { Unprojected } from '../unprojected-metrics.ts';
-import { Fresh } from '../journal/fresh.ts';
 import { HistoryUnavailable } from '../views/history.ts';
 import type { UserLanes } from '../views/user-lanes.ts';
 import { type InboxPlace, printOf } from './inbox-cursor.ts';
@@ -147,16 +147,19 @@ export class InboxFeed<Prepared = unknown> {
           if (signal.aborted) return;
           this.#work.deliver(stored, ready);
         }
+        const before = tail.size;
         tail.add(stored);
-        this.#bound();
+        this.#grew(tail.size - before);
       }
       this.#wake();
     }
   }
 
-  #bound(): void {
+  /** Told of every record: most say nothing new of a list. */
+  #grew(entries: number): void {
+    if (entries === 0 || this.isStopped) return;
     const { unprojected } = this.#parts;
-    this.#measure();
+    unprojected.held += entries;
     while (unprojected.held > unprojected.max) {
       const largest = this.tails.reduce((one, other) => (other.size > one.size ? other : one));
       largest.shrink(Math.max(0, largest.size - Math.ceil(unprojected.max / SHRINK_PART)));
