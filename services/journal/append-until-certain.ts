@@ -30,23 +30,28 @@ export interface AppendParts {
   readonly log: Logger;
   readonly observer: AppendObserver | undefined;
   readonly wait: (ms: number) => Promise<void>;
-  /** Before each attempt: while it is under way it may be stored. `isOver` tells how it stands afterwards. */
-  readonly onAttempt: () => void;
   /** Past so many it is given up. */
   readonly attempts: number;
 }
+/** Who waits for it. */
+export interface AppendWaiters {
+  /** Before each attempt: while it is under way it may be stored. */
+  attempted(): void;
+  /** After each attempt. True: nobody waits longer, and it ends with what is known then. */
+  isOver(mayBeStored: boolean): boolean;
+}
 
-/** `isOver`, asked after each attempt, says that nobody waits longer: it ends with what is known then. Never throws. */
+/** Never throws. */
 export async function appendUntilCertain(
   parts: AppendParts,
   record: LaneRecord,
   expected: Revision,
-  isOver: (mayBeStored: boolean) => boolean,
+  waiters: AppendWaiters,
 ): Promise<Appended> {
   let mayBeStored = false;
   for (let attempt = 1; ; attempt++) {
     const startedAt = performance.now();
-    parts.onAttempt();
+    waiters.attempted();
     const outcome = await parts.journal.append(record, expected);
     parts.observer?.appended(performance.now() - startedAt, outcome.kind, record.events.length);
     if (outcome.kind === 'stored') return outcome;
@@ -55,7 +60,8 @@ export async function appendUntilCertain(
       const found = await find(parts, record, expected);
       if (found.kind !== 'unsettled') return found;
     } else if (outcome.kind === 'full') return { kind: 'full' };
-    if (isOver(mayBeStored) || attempt >= parts.attempts) return { kind: mayBeStored ? 'unknown' : 'unavailable' };
+    if (waiters.isOver(mayBeStored) || attempt >= parts.attempts)
+      return { kind: mayBeStored ? 'unknown' : 'unavailable' };
     await parts.wait(Math.min(5 * 2 ** (attempt - 1), 1_000) * (0.5 + Math.random() / 2));
   }
 }

@@ -243,7 +243,9 @@ export class Lanes {
     if (loaded.revision === 0) return;
     const weight = weightOf(loaded.lane);
     this.#cache.set(id, {
-      ...{ loaded, weight, snapshotSeq: snapshotSeq ?? had?.snapshotSeq ?? 0 },
+      loaded,
+      weight,
+      snapshotSeq: snapshotSeq ?? had?.snapshotSeq ?? 0,
       connection: connection ?? had?.connection ?? this.#connection,
     });
     this.#weight += weight;

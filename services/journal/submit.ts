@@ -14,7 +14,7 @@ import { type Decision, decide, type KeyFact, type Rules } from '../lane/decide.
 import type { RememberedKey } from '../lane/keys.ts';
 import { evolve, type Lane } from '../lane/lane.ts';
 import type { Logger } from '../logger.ts';
-import { type Appended, type AppendObserver, appendUntilCertain } from './append-until-certain.ts';
+import { type Appended, type AppendObserver, type AppendParts, appendUntilCertain } from './append-until-certain.ts';
 import type { Journal } from './journal.ts';
 import type { Lanes, Loaded } from './lanes.ts';
 
@@ -118,7 +118,7 @@ const STORE_FULL = refused({
 });
 
 export class Submit {
-  readonly #journal: Journal;
+  readonly #appending: AppendParts;
   readonly #lanes: Lanes;
   readonly #history: KeyHistory;
   readonly #options: SubmitOptions;
@@ -132,12 +132,14 @@ export class Submit {
   #onIdle: (() => void) | undefined;
 
   constructor(journal: Journal, lanes: Lanes, history: KeyHistory, options: SubmitOptions) {
-    this.#journal = journal;
     this.#lanes = lanes;
     this.#history = history;
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#wait = options.wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
+    const { log, observer } = options;
+    const { attempts } = this.#limits;
+    this.#appending = { journal, lanes, log, observer, wait: this.#wait, attempts };
   }
 
   /** Never throws. The outcome comes after at most about `answerMs`, whatever the store does. */
@@ -274,18 +276,16 @@ export class Submit {
   }
 
   async #append(record: LaneRecord, expected: Revision, plan: Plan, queue: Queue): Promise<Appended> {
-    const parts = {
-      ...{ journal: this.#journal, lanes: this.#lanes, log: this.#options.log, observer: this.#options.observer },
-      ...{ wait: this.#wait, attempts: this.#limits.attempts },
-      onAttempt: () => {
-        queue.mayBeStored = true;
-      },
-    };
     const waiting = waitingIn(plan);
     for (const pending of waiting) pending.isAppending = true;
-    const appended = await appendUntilCertain(parts, record, expected, (mayBeStored) => {
-      queue.mayBeStored = mayBeStored;
-      return this.#isOver(waiting, [...plan.rest, ...queue.pending], mayBeStored);
+    const appended = await appendUntilCertain(this.#appending, record, expected, {
+      attempted: () => {
+        queue.mayBeStored = true;
+      },
+      isOver: (mayBeStored) => {
+        queue.mayBeStored = mayBeStored;
+        return this.#isOver(waiting, [...plan.rest, ...queue.pending], mayBeStored);
+      },
     });
     queue.mayBeStored = false;
     for (const pending of waiting) pending.isAppending = false;
